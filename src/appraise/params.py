@@ -1,0 +1,211 @@
+"""`params.yaml`: every setting of every step, checked when it is read.
+
+One section per step, named by the step's noun. Unknown names, wrong types and values out of
+range are refused with the place, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from appraise.errors import ParamsError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Policy = Literal["none", "kmm", "one_step", "random", "target_only", "all"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Section):
+    """Where rows come from, and how a row becomes a prompt and a completion.
+
+    `source` is a path or URL that fsspec opens (a JSONL or Parquet file, `zip://a.jsonl::b.zip`,
+    `hf://datasets/owner/name/file.parquet`), or a hub id or local folder in the hub's layout, in
+    which case `split` names the split. `prompt`, `completion` and `choices` are templates over the
+    row's columns: `"{question}\n{options}"`.
+    """
+
+    source: str
+    sha256: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    prompt: str = "{prompt}"
+    completion: str = "{completion}"
+    choices: str | None = None
+
+
+class Lora(_Section):
+    rank: Positive = 8
+    alpha: Positive = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
+    last_layers: Positive | None = None  # None: every layer
+    seed: int = 0
+
+
+class BaseModelParams(_Section):
+    source: str
+    sha256: str | None = None
+    revision: str | None = None
+    prompt: str = "Question: {prompt}\nAnswer:"
+    completion: str = " {completion}\n"
+    chat: bool = False
+    max_length: Positive = 512
+    lora: Lora = Lora()
+
+
+class OffersParams(_Section):
+    pool: Path
+
+
+class AuxiliaryDatasetsParams(_Section):
+    max_examples: Positive = 512
+    seed: int = 0
+    min_examples: Positive = 8
+    max_row_bytes: Positive = 1_000_000
+    max_invalid_share: Share = 0.05
+
+
+class Component(Source):
+    """One part of a target."""
+
+    name: Name
+
+
+class TargetParams(_Section):
+    title: str
+    components: tuple[Component, ...] = Field(min_length=1)
+    value: Positive = 16
+    train: Annotated[int, Field(ge=0)] = 0
+    test: Positive = 60
+    seed: int = 0
+
+
+class GradientSketchesParams(_Section):
+    preview: Positive = 24
+    dimension: Positive = 4096
+    projection: Literal["countsketch", "none"] = "countsketch"
+    seed: int = 0
+
+
+class KernelMatrixParams(_Section):
+    normalize: Literal["unit", "none"] = "unit"
+    tolerance: Annotated[float, Field(gt=0)] = 1e-8
+
+
+class KmmWeightsParams(_Section):
+    relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.2
+    penalty: Literal["uniform", "price"] = "uniform"
+    ridge: Annotated[float, Field(ge=0)] = 0.0
+    bootstraps: Annotated[int, Field(ge=0)] = 100
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    tolerance: Annotated[float, Field(gt=0)] = 1e-7
+    seed: int = 0
+
+
+class SelectedSubsetParams(_Section):
+    policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
+    k: Positive = 3
+    budget: Annotated[float, Field(gt=0)] | None = None
+    seed: int = 0
+
+    @field_validator("policies")
+    @classmethod
+    def _bought_first(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(policies)) != len(policies) or "kmm" not in policies:
+            raise ValueError("must name each policy once, kmm among them")
+        return policies
+
+
+class LoraAdapterParams(_Section):
+    steps: Positive = 60
+    batch_size: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: Share = 0.1
+    target_share: Share = 0.0
+    seed: int = 0
+
+
+class EvaluationParams(_Section):
+    batch_size: Positive = 8
+    lm_eval: bool = True
+    seed: int = 0
+
+
+class DecisionOutcomeParams(_Section):
+    resamples: Positive = 2000
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    seed: int = 0
+
+
+class Params(_Section):
+    """All of `params.yaml`."""
+
+    base_model: BaseModelParams
+    offers: OffersParams
+    target_sets: dict[Name, TargetParams] = Field(min_length=1)
+    auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
+    gradient_sketches: GradientSketchesParams = GradientSketchesParams()
+    kernel_matrix: KernelMatrixParams = KernelMatrixParams()
+    kmm_weights: KmmWeightsParams = KmmWeightsParams()
+    selected_subset: SelectedSubsetParams = SelectedSubsetParams()
+    lora_adapter: LoraAdapterParams = LoraAdapterParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    decision_outcome: DecisionOutcomeParams = DecisionOutcomeParams()
+
+    @model_validator(mode="after")
+    def _target_data_exists(self) -> Params:
+        if self.lora_adapter.target_share > 0:
+            for name, target in self.target_sets.items():
+                if target.train == 0:
+                    raise ValueError(
+                        f"lora_adapter.target_share is above 0 but target_sets.{name}.train is 0"
+                    )
+        return self
+
+    def policies(self) -> tuple[str, ...]:
+        """The policies that mean something here: `target_only` needs target data in the mix."""
+        share = self.lora_adapter.target_share
+        return tuple(p for p in self.selected_subset.policies if p != "target_only" or share > 0)
+
+
+def read_params(path: Path) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML or has a value that cannot be used.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path}: expected the project's settings, found no file; run inside a project folder "
+            "or name one with --project"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: expected YAML, found {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {describe(error)}") from None
+
+
+def describe(error: ValidationError) -> str:
+    """One line for all that pydantic found: place, what was expected, what was found."""
+    found = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"]) or "the whole"
+        value = repr(item["input"])
+        shown = "" if isinstance(item["input"], dict) else f", found {value[:60]}"
+        found.append(f"{place}: {item['msg']}{shown}")
+    return "; ".join(found)

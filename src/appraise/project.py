@@ -1,0 +1,169 @@
+"""A project: a folder with `params.yaml` and `data/<noun>/<key>/`.
+
+Each partition of each step is a folder of files with a `manifest.json` beside them, which holds
+the recipe (code version, settings, content of every input) and the SHA-256 of every file. The
+manifest is written last: a partition without a matching one is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from appraise.artifacts import TEMPORARY, read_json, sha256_file, sha256_json, sync, write_json
+from appraise.errors import ArtifactError
+from appraise.params import Params, read_params
+
+MANIFEST = "manifest.json"
+SET_ASIDE = "set_aside.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the content of a partition: code version, settings, content of the inputs."""
+
+    version: str
+    settings: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
+
+
+class Project:
+    """Where things lie. Every path of the library is made here."""
+
+    def __init__(self, root: Path | str = ".") -> None:
+        self.root = Path(root).resolve()
+
+    @cached_property
+    def params(self) -> Params:
+        return read_params(self.root / "params.yaml")
+
+    def folder(self, noun: str, key: str = "") -> Path:
+        """`data/<noun>/<key>`."""
+        return self.root / "data" / noun / key
+
+    def manifest(self, noun: str, key: str = "") -> dict[str, Any]:
+        """The manifest of a partition; ArtifactError when it has not been made."""
+        path = self.folder(noun, key) / MANIFEST
+        if not path.is_file():
+            name = f"{noun} of {key}" if key else noun
+            raise ArtifactError(
+                f"{name}: expected {path.relative_to(self.root)}, found nothing; "
+                f"run `appraise {noun.replace('_', '-')}` first"
+            )
+        manifest: dict[str, Any] = read_json(path)
+        return manifest
+
+    def content(self, noun: str, key: str = "", file: str | None = None) -> str:
+        """SHA-256 of a partition's content, or of one of its files, as its manifest has it."""
+        manifest = self.manifest(noun, key)
+        if file is None:
+            return str(manifest["content"])
+        try:
+            return str(manifest["files"][file])
+        except KeyError:
+            raise ArtifactError(f"{noun} {key}: expected a file {file}, found none") from None
+
+    def open(self, noun: str, key: str = "") -> Path:
+        """The folder of a partition, after every file in it was hashed again.
+
+        Raises:
+            ArtifactError: it has not been made, or a file is not what its manifest says.
+        """
+        folder = self.folder(noun, key)
+        for name, expected in self.manifest(noun, key)["files"].items():
+            found = sha256_file(folder / name)
+            if found != expected:
+                raise ArtifactError(
+                    f"{(folder / name).relative_to(self.root)}: expected SHA-256 {expected[:12]}…, "
+                    f"found {found[:12]}…; the file is damaged: run the step again or pull it anew"
+                )
+        return folder
+
+    def intact(self, noun: str, key: str = "") -> bool:
+        """Whether the partition is there and every file is what its manifest says."""
+        try:
+            self.open(noun, key)
+        except ArtifactError:
+            return False
+        return True
+
+    def set_aside(self, noun: str, key: str) -> str | None:
+        """Why this dataset was set aside at this step, or None."""
+        if SET_ASIDE not in self.manifest(noun, key)["files"]:
+            return None
+        return str(read_json(self.folder(noun, key) / SET_ASIDE)["reason"])
+
+    @contextlib.contextmanager
+    def writing(self, noun: str, key: str, recipe: Recipe) -> Iterator[Path]:
+        """Give an empty folder; what was written there becomes the partition at the end.
+
+        Files are flushed and renamed one by one, files of an earlier version that are no longer
+        made are removed, and the manifest comes last. An exception leaves the old partition alone.
+        """
+        target = self.folder(noun, key)
+        aside = self.folder(noun) / f"{TEMPORARY}{os.getpid()}-{key.replace('/', '--')}"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            yield aside
+            files = {}
+            for path in sorted(aside.rglob("*")):
+                if path.is_file():
+                    sync(path)
+                    files[path.relative_to(aside).as_posix()] = sha256_file(path)
+            old = _old_files(target)
+            (target / MANIFEST).unlink(missing_ok=True)
+            for name in files:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (aside / name).replace(target / name)
+            for name in old - set(files):
+                (target / name).unlink(missing_ok=True)
+            sync(target)
+            manifest = {"noun": noun, "key": key, **recipe.as_json(), "files": files}
+            write_json(target / MANIFEST, {**manifest, "content": sha256_json(files)})
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def alone(self, noun: str) -> Iterator[None]:
+        """Hold the step's lock: two runs of one step follow each other."""
+        lock = self.root / ".appraise" / "locks" / noun
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{noun}: waiting for another run of this step to end", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            for left in self.folder(noun).glob(f"{TEMPORARY}*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            yield
+
+    def partitions(self, noun: str) -> list[str]:
+        """Keys of the partitions that are on disk, sorted."""
+        root = self.folder(noun)
+        manifests = root.rglob(MANIFEST)
+        keys = (path.parent.relative_to(root).as_posix() for path in manifests)
+        return sorted("" if key == "." else key for key in keys if not key.startswith(TEMPORARY))
+
+    def remove(self, noun: str, key: str) -> None:
+        """Delete a partition that no longer exists (its content stays in DVC's cache)."""
+        shutil.rmtree(self.folder(noun, key))
+
+
+def _old_files(folder: Path) -> set[str]:
+    try:
+        return set(read_json(folder / MANIFEST)["files"])
+    except (ArtifactError, KeyError):
+        return set()

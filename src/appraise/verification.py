@@ -1,0 +1,79 @@
+"""Check a finished project without recomputing it: files, chain of inputs, decisions, certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appraise.artifacts import read_arrays, read_json, read_table, sha256_json
+from appraise.errors import AppraiseError, ArtifactError
+from appraise.project import Project
+from appraise.steps import NOUNS, step
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, and each fault in a line."""
+
+    files: int
+    partitions: int
+    faults: tuple[str, ...]
+
+
+def verify(project: Project) -> Verification:
+    """Hash every file again and follow every reference; nothing is computed or written."""
+    files = partitions = 0
+    faults: list[str] = []
+    for noun in NOUNS:
+        one = step(noun)
+        try:
+            keys = one.keys(project)
+        except AppraiseError as error:
+            faults.append(str(error))
+            continue
+        for key in keys:
+            partitions += 1
+            try:
+                folder = project.open(noun, key)
+                files += len(project.manifest(noun, key)["files"])
+                if not one.current(project, key):
+                    faults.append(f"{noun} {key}: expected to be made from what is there now, is not")
+                if noun == "valuation_decision":
+                    faults += _decision(read_json(folder / "decision.json"))
+                if noun == "kmm_weights":
+                    faults += _certificate(project, key)
+            except AppraiseError as error:
+                faults.append(str(error))
+    return Verification(files, partitions, tuple(faults))
+
+
+def _decision(decision: dict[str, object]) -> list[str]:
+    found = sha256_json({name: value for name, value in decision.items() if name != "decision_id"})
+    if found == decision["decision_id"]:
+        return []
+    return [f"decision of {decision['target']}: expected id {decision['decision_id']}, found {found}"]
+
+
+def _certificate(project: Project, target: str) -> list[str]:
+    from appraise.numerics.kmm import certify
+
+    arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    folder = project.open("kmm_weights", target)
+    stated = read_json(folder / "certificate.json")
+    table = read_table(folder / "weights.parquet")
+    if list(table["id"]) != list(meta["ids"]):
+        raise ArtifactError(f"kmm_weights {target}: expected the kernel's datasets, found others")
+    row = meta["targets"].index(target)
+    found = certify(
+        arrays["K"],
+        arrays["C"][row],
+        float(arrays["tau"][row]),
+        table["weight"].to_numpy(),
+        stated["lambda"],
+        table["penalty"].to_numpy(),
+        stated["ridge"],
+        stated["nonnegative"],
+    )
+    worst = max(found.gap, found.kkt_violation)
+    if worst <= stated["tolerance"]:
+        return []
+    return [f"kmm_weights {target}: expected a gap within {stated['tolerance']:g}, found {worst:g}"]
