@@ -77,9 +77,11 @@ class AuxiliaryDatasetsParams(_Section):
 
 
 class Component(Source):
-    """One part of a target."""
+    """One part of a target. Rows whose `group` (a template: `"{passage}"`) is the same never fall
+    into two splits."""
 
     name: Name
+    group: str | None = None
 
 
 class TargetParams(_Section):

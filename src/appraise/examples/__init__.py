@@ -1,0 +1,1 @@
+"""Data: where rows come from, how they become examples, what is wrong with them, who has them."""

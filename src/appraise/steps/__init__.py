@@ -1,0 +1,49 @@
+"""The steps, in the order of the data's way: one module for each noun, imported when asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from appraise.errors import ParamsError
+
+if TYPE_CHECKING:
+    from appraise.steps.step import Step
+
+    STEPS: tuple[Step, ...]
+
+NOUNS = (
+    "base_model",
+    "offers",
+    "target_sets",
+    "auxiliary_datasets",
+    "gradient_sketches",
+    "target_sketches",
+    "kernel_matrix",
+    "kmm_weights",
+    "selected_subset",
+    "valuation_decision",
+    "lora_adapter",
+    "evaluation",
+    "decision_outcome",
+    "report",
+)
+
+
+def step(noun: str) -> Step:
+    """The step of this name.
+
+    Raises:
+        ParamsError: there is no such step.
+    """
+    if noun not in NOUNS:
+        raise ParamsError(f"expected one of the steps {', '.join(NOUNS)}, found {noun!r}")
+    found: Step = import_module(f"appraise.steps.{noun}").STEP
+    return found
+
+
+def __getattr__(name: str) -> tuple[Step, ...]:
+    """`STEPS`: all of them, imported when first asked for."""
+    if name != "STEPS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return tuple(step(noun) for noun in NOUNS)

@@ -1,0 +1,60 @@
+"""Lengths in tokens, counted with the base model's tokenizer alone (no model is loaded)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appraise.artifacts import sha256_file
+from appraise.errors import ArtifactError
+from appraise.examples.templates import Example
+from appraise.params import BaseModelParams
+from appraise.project import Project
+
+TOKENIZER = "tokenizer.json"
+
+
+class TokenCounter:
+    """Counts tokens of a prompt with its completion, in the base model's plain format.
+
+    A chat template's own tokens (a constant of some tens) are not in the count.
+
+    Raises:
+        ArtifactError: the base model's tokenizer has not been made or is damaged.
+    """
+
+    def __init__(self, project: Project) -> None:
+        from tokenizers import Tokenizer
+
+        expected = project.content("base_model", file=TOKENIZER)
+        path = project.folder("base_model") / TOKENIZER
+        if sha256_file(path) != expected:
+            raise ArtifactError(
+                f"base_model: expected {TOKENIZER} with SHA-256 {expected[:12]}…, found "
+                f"{sha256_file(path)[:12]}…; run `appraise base-model` again"
+            )
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._params = project.params.base_model
+
+    def count(self, examples: Sequence[Example]) -> list[int]:
+        """Tokens of each example; 0 for one that could not be read."""
+        texts = [_text(example, self._params) for example in examples]
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
+
+
+def _text(example: Example, params: BaseModelParams) -> str:
+    if example.prompt is None or example.completion is None:
+        return ""
+    prompt, completion = params.prompt, params.completion
+    if params.chat:
+        prompt, completion = "{prompt}", "{completion}"
+    return prompt.replace("{prompt}", example.prompt) + completion.replace(
+        "{completion}", example.completion
+    )
+
+
+def length_settings(project: Project) -> dict[str, object]:
+    """The base model's settings that decide lengths, for a step's recipe."""
+    names = {"prompt", "completion", "chat", "max_length"}
+    return project.params.base_model.model_dump(mode="json", include=names)

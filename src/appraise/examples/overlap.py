@@ -1,0 +1,67 @@
+"""When are two prompts the same? Normalisation, identity and overlap between pool and target.
+
+Two prompts overlap when they are equal after normalisation, or when their questions are: the
+prompt without the lines of its options. So a question is recognised when a pool writes its options
+in another way than the target does.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable
+
+_OPTION = re.compile(r"\(?[A-Z][.:)]\s")
+_HEADING = re.compile(r"(question|options|choices|answer)\s*:?", re.IGNORECASE)
+_GENERIC = 4  # words; a shorter question ("True or false?") says too little to be recognised by
+
+
+@functools.cache
+def _punctuation() -> dict[int, str]:
+    codes = range(sys.maxunicode + 1)
+    return {code: " " for code in codes if unicodedata.category(chr(code))[0] == "P"}
+
+
+def normalise(text: str) -> str:
+    """Text without case, punctuation and repeated white space (symbols such as + and < stay).
+
+    Text of nothing but punctuation keeps it, so that "..." is not the same as "?".
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.translate(_punctuation()).split()) or " ".join(folded.split())
+
+
+def fingerprint(text: str) -> str:
+    """First 16 hex digits of the SHA-256 of the normalised text."""
+    return hashlib.sha256(normalise(text).encode()).hexdigest()[:16]
+
+
+def example_id(prompt: str, completion: str) -> str:
+    """First 16 hex digits of the SHA-256 of normalised prompt, U+001F and completion."""
+    return hashlib.sha256(f"{normalise(prompt)}\x1f{completion}".encode()).hexdigest()[:16]
+
+
+def question(prompt: str) -> str:
+    """The prompt without the lines of its options (`A. …`, `B: …`) and without bare headings."""
+    lines = prompt.splitlines()
+    first = next((i for i, line in enumerate(lines) if _OPTION.match(line.strip())), len(lines))
+    if first == 0 or not any(_OPTION.match(line.strip()) for line in lines[first + 1 :]):
+        return prompt  # fewer than two options: an initial or an enumeration, not a choice
+    kept = [line for line in lines[:first] if not _HEADING.fullmatch(line.strip())]
+    return "\n".join(kept)
+
+
+def fingerprints(prompt: str) -> tuple[str, ...]:
+    """What a prompt is recognised by: its question (unless too short) first, then the whole."""
+    asked = question(prompt)
+    if asked == prompt or len(normalise(asked).split()) < _GENERIC:
+        return (fingerprint(prompt),)
+    return (fingerprint(asked), fingerprint(prompt))
+
+
+def known_fingerprints(prompts: Iterable[str]) -> list[str]:
+    """The fingerprints of all prompts, sorted, each once."""
+    return sorted({mark for prompt in prompts for mark in fingerprints(prompt)})

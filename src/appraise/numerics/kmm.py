@@ -1,0 +1,299 @@
+"""Kernel mean matching: w = argmin ½wᵀKw − cᵀw + λ Σ p_i|w_i| + (γ/2)‖w‖², with its certificate.
+
+(arXiv 2605.16704, Eq. 31, with prices and a ridge.) The letters are those of
+`appraise.numerics.program`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from appraise.errors import SolverError
+from appraise.numerics.kernel import Floats, condition, extreme_eigenvalues
+from appraise.numerics.program import (
+    Optimality,
+    Program,
+    SolverRun,
+    checked_program,
+    optimality,
+    optimum,
+)
+
+_PATH_ERROR = 1e-9  # a knot of the path less exact than this is solved anew
+_PATH_END = 0.01  # the path reaches at least down to this part of λ_max
+
+
+@dataclass(frozen=True)
+class Certificate(Optimality):
+    """Proof that weights solve the program, recomputed from K, c and τ alone.
+
+    Attributes (besides those of `Optimality`):
+        lam: λ.
+        lambda_max: the smallest λ at which all weights are 0.
+        ridge: γ.
+        nonnegative: whether the program asks for w ≥ 0.
+        tau: τ.
+        condition_number: of K + γI; infinite when singular to working precision.
+        min_eigenvalue: of K + γI.
+    """
+
+    lam: float
+    lambda_max: float
+    ridge: float
+    nonnegative: bool
+    tau: float
+    condition_number: float
+    min_eigenvalue: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Fields by name, λ as "lambda", an infinite condition number as None."""
+        finite = math.isfinite(self.condition_number)
+        return {
+            "lambda": self.lam,
+            "lambda_max": self.lambda_max,
+            "relative_lambda": self.lam / self.lambda_max if self.lambda_max > 0 else None,
+            "ridge": self.ridge,
+            "nonnegative": self.nonnegative,
+            "primal": self.primal,
+            "dual": self.dual,
+            "gap": self.gap,
+            "kkt_violation": self.kkt_violation,
+            "relative_error": self.relative_error,
+            "tau": self.tau,
+            "residual_norm": self.residual_norm,
+            "condition_number": self.condition_number if finite else None,
+            "min_eigenvalue": self.min_eigenvalue,
+        }
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Optimal weights and their certificate.
+
+    Attributes:
+        weights: w (n,), exactly 0 where a dataset is left out.
+        margins: m = c − Kw − γw (n,).
+        lam: λ.
+        certificate: its error is within the tolerance.
+        run: what the solver says of itself.
+        tolerance: what the certificate was held to.
+    """
+
+    weights: Floats
+    margins: Floats
+    lam: float
+    certificate: Certificate
+    run: SolverRun
+    tolerance: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The certificate with the solver's status, iterations and residuals."""
+        return self.certificate.as_json() | {
+            "status": self.run.status,
+            "iterations": self.run.iterations,
+            "primal_residual": self.run.primal_residual,
+            "dual_residual": self.run.dual_residual,
+            "tolerance": self.tolerance,
+        }
+
+
+@dataclass(frozen=True)
+class Path:
+    """The whole solution path in λ, piecewise linear between its knots.
+
+    Attributes:
+        lambdas: (L,) descending, the first is λ_max.
+        weights: (L, n).
+    """
+
+    lambdas: Floats
+    weights: Floats
+
+
+def price_penalties(prices: ArrayLike, names: Sequence[str] | None = None) -> tuple[Floats, float]:
+    """Penalties p_i = price_i / mean price, and the mean price (the scale back to money).
+
+    Raises:
+        SolverError: a price is not a finite number above 0.
+    """
+    money = np.asarray(prices, dtype=np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(money) & (money > 0)))
+    if len(wrong):
+        name = names[wrong[0]] if names is not None else f"dataset {wrong[0]}"
+        raise SolverError(
+            f"price of {name}: expected a number above 0 because the penalty follows the price, "
+            f"found {money[wrong[0]]:g}; mend the price or use the uniform penalty"
+        )
+    scale = math.fsum(money) / len(money)
+    return money / scale, scale
+
+
+def lambda_max(c: Floats, penalties: Floats | None = None, nonnegative: bool = True) -> float:
+    """Smallest λ at which all weights are 0.
+
+    max_i c_i/p_i (but at least 0) for w ≥ 0, max_i |c_i|/p_i for signed w. It is 0 when no dataset
+    points towards the target: then all weights are 0 at every λ.
+    """
+    pull = np.maximum(c, 0.0) if nonnegative else np.abs(c)
+    return float((pull if penalties is None else pull / penalties).max(initial=0.0))
+
+
+def solve(
+    K: Floats,
+    c: Floats,
+    tau: float,
+    *,
+    lam: float,
+    penalties: Floats | None = None,
+    ridge: float = 0.0,
+    nonnegative: bool = True,
+    tolerance: float = 1e-7,
+    warm_start: Floats | None = None,
+) -> Solution:
+    """Solve the convex program and certify the answer.
+
+    OSQP at 1e-9 with polishing finds the support; the optimality conditions are then solved on it
+    as a linear system, which takes the duality gap to rounding. Weights outside the support are
+    exactly 0. Where the optimum is not unique, copies share their weight equally.
+
+    Args:
+        K: (n, n) inner products of the datasets' gradients.
+        c: (n,) inner products with the target's gradient.
+        tau: squared norm of the target's gradient.
+        lam: λ > 0 (0 only where λ_max is 0), see `lambda_max`.
+        penalties: p (n,) > 0; None for all 1, the paper's.
+        ridge: γ ≥ 0; 0 is the paper's. Above 0, copies of a dataset gain from being offered twice.
+        nonnegative: w ≥ 0; else signed, the paper's.
+        tolerance: largest relative error (see `Optimality`) of an answer.
+        warm_start: (n,) weights of a similar program.
+
+    Raises:
+        SolverError: the program is ill-posed, or the answer misses the tolerance.
+    """
+    program = checked_program(K, c, tau, penalties, ridge, nonnegative)
+    return solve_program(program, lam, tolerance, warm_start)
+
+
+def solve_program(
+    program: Program, lam: float, tolerance: float = 1e-7, warm_start: Floats | None = None
+) -> Solution:
+    """`solve` for a program that has been checked."""
+    if not (math.isfinite(lam) and lam >= 0) or (lam == 0 and program.lambda_max() > 0):
+        raise SolverError(
+            f"lambda: expected a number above 0, found {lam}; give a part of lambda_max = "
+            f"{program.lambda_max():.6g}, 0.2 of it for example"
+        )
+    weights, run = optimum(program, lam, warm_start)
+    certificate = _certificate(program, weights, lam)
+    if certificate.residual_norm < -tolerance * program.tau:
+        raise SolverError(
+            f"expected a squared distance to the target, found {certificate.residual_norm:.3g}; "
+            "K, c and tau must be inner products of the same vectors"
+        )
+    if not certificate.relative_error <= tolerance:
+        raise SolverError(
+            f"expected an error within {tolerance:g}, found a duality gap of {certificate.gap:.3g} "
+            f"and a KKT violation of {certificate.kkt_violation:.3g} (OSQP: {run.status}, "
+            f"{run.iterations} iterations; condition number {certificate.condition_number:.3g}); "
+            "raise lambda or add a small ridge"
+        )
+    return Solution(weights, program.margins(weights), lam, certificate, run, tolerance)
+
+
+def certify(
+    K: Floats,
+    c: Floats,
+    tau: float,
+    weights: Floats,
+    lam: float,
+    penalties: Floats | None = None,
+    ridge: float = 0.0,
+    nonnegative: bool = True,
+) -> Certificate:
+    """Measure how far any weights are from the optimum. Nothing is solved.
+
+    Raises:
+        SolverError: the program is ill-posed. Bad weights are no error: the certificate says so.
+    """
+    program = checked_program(K, c, tau, penalties, ridge, nonnegative)
+    return _certificate(program, np.asarray(weights, dtype=np.float64), float(lam))
+
+
+def _certificate(program: Program, weights: Floats, lam: float) -> Certificate:
+    low, high = extreme_eigenvalues(program.H)
+    return Certificate(
+        **vars(optimality(program, weights, lam)),
+        lam=lam,
+        lambda_max=program.lambda_max(),
+        ridge=program.ridge,
+        nonnegative=program.nonnegative,
+        tau=program.tau,
+        condition_number=condition(low, high, len(program.c)),
+        min_eigenvalue=low,
+    )
+
+
+def regularisation_path(
+    K: Floats,
+    c: Floats,
+    penalties: Floats | None = None,
+    ridge: float = 0.0,
+    nonnegative: bool = True,
+) -> Path:
+    """All solutions, for every λ from λ_max down: exact at its knots, linear between them.
+
+    By scikit-learn's LARS (`lars_path_gram`), with u_i = p_i w_i so that its penalty is uniform.
+    LARS degenerates with copies and collinear datasets: every knot is checked against the
+    optimality conditions, solved anew where it fails, and the path is continued on a geometric
+    grid where LARS stopped above λ_max / 100.
+
+    Raises:
+        SolverError: the program is ill-posed.
+    """
+    program = checked_program(K, c, 1.0, penalties, ridge, nonnegative)
+    top = program.lambda_max()
+    if top == 0:
+        return Path(np.zeros(1), np.zeros((1, len(program.c))))
+    lambdas, weights = _lars(program)
+    keep = (lambdas > 0) & (lambdas < top * (1 - 1e-12))
+    end = float(lambdas[keep].min(initial=top))
+    grid = np.geomspace(end, _PATH_END * top, 21)[1:] if end > _PATH_END * top else np.empty(0)
+    knots, found = [top], [np.zeros(len(program.c))]
+    for lam, guess in zip(lambdas[keep], weights[keep], strict=True):
+        knots.append(float(lam))
+        found.append(_knot(program, float(lam), guess))
+    for lam in grid:
+        knots.append(float(lam))
+        found.append(_knot(program, float(lam), found[-1]))
+    return Path(np.array(knots), np.array(found))
+
+
+def _knot(program: Program, lam: float, guess: Floats) -> Floats:
+    if optimality(program, guess, lam).kkt_violation <= _PATH_ERROR * program.lambda_max():
+        return guess
+    return optimum(program, lam, guess)[0]
+
+
+def _lars(program: Program) -> tuple[Floats, Floats]:
+    from sklearn.linear_model import lars_path_gram
+
+    p = program.penalties
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of degenerate steps, which are checked and solved anew
+        lambdas, _, coefficients = lars_path_gram(
+            program.c / p,
+            program.H / np.outer(p, p),
+            n_samples=1,
+            method="lasso",
+            positive=program.nonnegative,
+            max_iter=8 * len(p) + 100,
+        )
+    descending = np.concatenate([[True], np.diff(lambdas) < 0])
+    return np.asarray(lambdas)[descending], np.asarray(coefficients.T / p)[descending]

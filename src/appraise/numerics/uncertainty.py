@@ -1,0 +1,171 @@
+"""How far weights depend on which examples the preview happened to hold: the bootstrap.
+
+Each resample draws every dataset's sketch rows, and the target's, with replacement, recomputes the
+mean gradients, K, c and τ, and solves at the same part of its own λ_max. (Efron and Tibshirani
+1993, ch. 13: percentile intervals.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from appraise.errors import SolverError
+from appraise.numerics.kernel import Floats, Normalize, as_rows, exact_sum, on_grid
+from appraise.numerics.program import Program, optimality, optimum
+from appraise.numerics.randomness import resampled_indices
+
+_BLOCK_BYTES = 2**26  # of mean gradients held at once
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Weights of B resamples of n datasets, and what they say.
+
+    Attributes:
+        weights: (B, n), w ≥ 0.
+        chosen: (B, n) bool, whether the weight is positive.
+        signed_weights: (B, n), of the signed program.
+        low: (n,) lower ends of the percentile intervals of `weights`; NaN where B = 0.
+        high: (n,) upper ends.
+        signed_low: (n,) the same for `signed_weights`.
+        signed_high: (n,).
+        chosen_probability: (n,) part of the resamples in which the weight is positive.
+    """
+
+    weights: Floats
+    chosen: NDArray[np.bool_]
+    signed_weights: Floats
+    low: Floats
+    high: Floats
+    signed_low: Floats
+    signed_high: Floats
+    chosen_probability: Floats
+
+
+def bootstrap(
+    rows: Sequence[ArrayLike],
+    target_rows: ArrayLike,
+    *,
+    relative_lambda: float,
+    penalties: Floats | None = None,
+    ridge: float = 0.0,
+    normalize: Normalize = "unit",
+    resamples: int = 100,
+    confidence: float = 0.9,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+    tolerance: float = 1e-7,
+) -> Bootstrap:
+    """Resample, recompute, resolve.
+
+    Args:
+        rows: for each dataset its sketch rows (m_i, d).
+        target_rows: the target's (m, d).
+        relative_lambda: λ as a part of each resample's λ_max.
+        penalties: p (n,); None for all 1.
+        ridge: γ.
+        normalize: as in the main solve.
+        resamples: B; 0 for none, with NaN for intervals.
+        confidence: of the intervals, e.g. 0.9 for the 5 % and 95 % quantiles.
+        seed: of the draws.
+        names: one for each dataset, so that its draws follow its name and not its place.
+        tolerance: largest relative error of a resample's solution.
+
+    Raises:
+        SolverError: rows are not finite or of different length, or a resample misses the tolerance.
+    """
+    n = len(rows)
+    p = np.ones(n) if penalties is None else penalties
+    weights, signed = np.zeros((resamples, n)), np.zeros((resamples, n))
+    starts: dict[bool, Floats | None] = {True: None, False: None}
+    labels = [str(i) for i in range(n)] if names is None else list(names)
+    gradients = _resampled_gradients(rows, target_rows, labels, normalize, resamples, seed)
+    for b, (vectors, target) in enumerate(gradients):
+        K, c, tau = vectors @ vectors.T, vectors @ target, float(target @ target)
+        if tau == 0:
+            continue  # a target without direction asks for nothing
+        for nonnegative, out in ((True, weights), (False, signed)):
+            program = Program(K, c, tau, p, ridge, nonnegative)
+            out[b] = _solved(program, relative_lambda, starts[nonnegative], tolerance)
+            starts[nonnegative] = out[0]
+    low, high = _interval(weights, confidence)
+    signed_low, signed_high = _interval(signed, confidence)
+    chosen = weights > 0
+    probability = chosen.mean(axis=0) if resamples else np.full(n, np.nan)
+    return Bootstrap(weights, chosen, signed, low, high, signed_low, signed_high, probability)
+
+
+def _solved(
+    program: Program, relative_lambda: float, start: Floats | None, tolerance: float
+) -> Floats:
+    """Optimal weights; every resample starts from the first, so that none depends on its place."""
+    lam = relative_lambda * program.lambda_max()
+    weights, run = optimum(program, lam, np.zeros(len(program.c)) if start is None else start)
+    error = optimality(program, weights, lam).relative_error
+    if not error <= tolerance:
+        raise SolverError(
+            f"bootstrap: expected an error within {tolerance:g}, found {error:.3g} in a resample "
+            f"(solver: {run.status}); raise lambda or add a small ridge"
+        )
+    return weights
+
+
+def _interval(weights: Floats, confidence: float) -> tuple[Floats, Floats]:
+    if not len(weights):
+        return np.full(weights.shape[1], np.nan), np.full(weights.shape[1], np.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(weights, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def _resampled_gradients(
+    rows: Sequence[ArrayLike],
+    target_rows: ArrayLike,
+    names: Sequence[str],
+    normalize: Normalize,
+    resamples: int,
+    seed: int,
+) -> Iterator[tuple[Floats, Floats]]:
+    """Mean gradients (n, d) and the target's (d,) of each resample, exact as those of `kernel`."""
+    streams = [*(f"dataset/{name}" for name in names), "target"]
+    tables = [as_rows(table) for table in (*rows, target_rows)]
+    if len({table.shape[1] for table in tables}) > 1:
+        found = sorted({table.shape[1] for table in tables})
+        raise SolverError(
+            f"bootstrap: expected rows of one dimension, found {', '.join(map(str, found))}; "
+            "sketch all datasets with the same projection"
+        )
+    counts = [
+        _counts(resampled_indices(seed, stream, resamples, len(table)))
+        for stream, table in zip(streams, tables, strict=True)
+    ]
+    block = max(1, _BLOCK_BYTES // (8 * len(tables) * tables[0].shape[1]))
+    for start in range(0, resamples, block):
+        means = [
+            _mean_gradients(table, count[start : start + block], normalize)
+            for table, count in zip(tables, counts, strict=True)
+        ]
+        for vectors in np.stack(means, axis=1):
+            yield vectors[:-1], vectors[-1]
+
+
+def _counts(indices: NDArray[np.int64]) -> Floats:
+    """How often each resample takes each row: (B, m)."""
+    resamples, size = indices.shape
+    places = indices + size * np.arange(resamples)[:, None]
+    counted = np.bincount(places.ravel(), minlength=resamples * size)
+    return counted.reshape(resamples, size).astype(np.float64)
+
+
+def _mean_gradients(rows: Floats, counts: Floats, normalize: Normalize) -> Floats:
+    """Mean gradients (B, d) of resamples; a mean of length 0 stays 0, and earns no weight."""
+    total, exponent = exact_sum(rows, counts)
+    peak = int(np.frexp(np.abs(total).max())[1])
+    total = np.ldexp(total, -peak)
+    norms = np.sqrt(np.sum(total * total, axis=1, keepdims=True))
+    norms[norms == 0] = 1.0
+    return on_grid(total, norms, len(rows), exponent + peak, normalize)

@@ -1,0 +1,273 @@
+"""A whole valuation of one target, on arrays: gradients in, weights and reasons out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from appraise.errors import ParamsError, SolverError
+from appraise.numerics.explanation import Explanation, explain
+from appraise.numerics.kernel import Floats, Normalize, inner_products, mean_gradient
+from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
+from appraise.numerics.program import checked_program
+from appraise.numerics.selection import Selection, select
+from appraise.numerics.uncertainty import Bootstrap, bootstrap
+
+Penalty = Literal["uniform", "price"]
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """The solutions of one target's program.
+
+    Attributes:
+        solution: with w ≥ 0, for buying.
+        signed: with w of any sign, at the same part of its own λ_max; names harmful datasets.
+        explanations: one for each dataset, of `solution`.
+    """
+
+    solution: Solution
+    signed: Solution
+    explanations: tuple[Explanation, ...]
+
+
+def weigh(
+    K: Floats,
+    c: Floats,
+    tau: float,
+    *,
+    relative_lambda: float,
+    penalties: Floats | None = None,
+    ridge: float = 0.0,
+    tolerance: float = 1e-7,
+) -> Weighing:
+    """Solve both programs at λ = relative_lambda · λ_max, and explain.
+
+    Raises:
+        ParamsError: relative_lambda is not in (0, 1].
+        SolverError: the program is ill-posed, or an answer misses the tolerance.
+    """
+    if not 0 < relative_lambda <= 1:
+        raise ParamsError(
+            f"relative_lambda: expected a part of lambda_max, above 0 and at most 1, found "
+            f"{relative_lambda}; 0.2 is a good start"
+        )
+    program = checked_program(K, c, tau, penalties, ridge)
+    signed_program = checked_program(K, c, tau, penalties, ridge, nonnegative=False)
+    solution = solve_program(program, relative_lambda * program.lambda_max(), tolerance)
+    signed_lam = relative_lambda * signed_program.lambda_max()
+    signed = solve_program(signed_program, signed_lam, tolerance)
+    return Weighing(solution, signed, explain(K, c, tau, solution, penalties, ridge))
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """What `value` returns; mappings are by dataset id, in the order of the ids.
+
+    Attributes:
+        ids: the datasets, sorted.
+        weights: w_i ≥ 0.
+        signed_weights: of the signed program.
+        harmful: ids whose signed weight is below 0 and, where it was resampled, whose interval is.
+        certificate: of `weights`.
+        explanations: why each weight is what it is; indices refer to `ids`.
+        selected: the ids bought, best first.
+        selection: the same with scores and reasons.
+        lam: λ.
+        penalty_scale: money for one unit of penalty: the mean price, or 1.
+        low, high: ends of the weights' bootstrap intervals; empty without resamples.
+        chosen_probability: part of the resamples with a positive weight; empty without.
+        kernel: K (n, n) float64.
+        alignment: c (n,) float64.
+    """
+
+    ids: tuple[str, ...]
+    weights: dict[str, float]
+    signed_weights: dict[str, float]
+    harmful: tuple[str, ...]
+    certificate: Certificate
+    explanations: dict[str, Explanation]
+    selected: tuple[str, ...]
+    selection: Selection
+    lam: float
+    penalty_scale: float
+    low: dict[str, float]
+    high: dict[str, float]
+    chosen_probability: dict[str, float]
+    kernel: Floats
+    alignment: Floats
+
+    def covered_by(self, identity: str) -> dict[str, float]:
+        """Which chosen datasets cover how much of this one's alignment, largest first."""
+        return {self.ids[j]: amount for j, amount in self.explanations[identity].covered_by}
+
+    def walk_away_price(self, identity: str) -> float:
+        """The price above which the dataset would not be chosen, in money.
+
+        Where penalties are uniform it is a multiple of the uniform penalty.
+        """
+        return self.explanations[identity].walk_away * self.penalty_scale
+
+
+def value(
+    gradients: Mapping[str, ArrayLike],
+    target: ArrayLike,
+    *,
+    relative_lambda: float = 0.2,
+    prices: Mapping[str, float] | None = None,
+    penalty: Penalty | None = None,
+    k: int | None = None,
+    budget: float | None = None,
+    ridge: float = 0.0,
+    normalize: Normalize = "unit",
+    resamples: int = 0,
+    confidence: float = 0.9,
+    seed: int = 0,
+    tolerance: float = 1e-7,
+) -> Valuation:
+    """Value datasets for a target.
+
+    Args:
+        gradients: by id, per-example gradients (m_i, d) or their mean (d,), any float type.
+        target: the same for the target.
+        relative_lambda: λ as a part of λ_max, in (0, 1]: larger buys fewer.
+        prices: by id, in one currency; needed for `penalty="price"` and `budget`.
+        penalty: "price" lets p_i grow with the price, "uniform" is the paper's Eq. 31. None means
+            "price" where prices are given.
+        k: how many to select at most; None for all with a positive weight.
+        budget: how much to spend at most.
+        ridge: γ.
+        normalize: "unit" compares directions; "none" lets long gradients win.
+        resamples: B of the bootstrap, which needs per-example gradients; 0 for none.
+        confidence: of the intervals.
+        seed: of the bootstrap.
+        tolerance: largest relative error of a certificate.
+
+    Raises:
+        ParamsError: an argument is missing, out of range, or does not fit the others.
+        SolverError: a gradient is zero or not finite, or an answer misses its tolerance.
+    """
+    ids = tuple(sorted(gradients))
+    if not ids:
+        raise ParamsError("gradients: expected at least one dataset, found none; give id → array")
+    rows = {name: _rows(name, gradients[name]) for name in ids}
+    target_rows = _rows("the target", target)
+    _check_dimensions(rows, target_rows)
+    costs = _prices(ids, prices, penalty, budget)
+    by_price = penalty == "price" or (penalty is None and prices is not None)
+    penalties, scale = price_penalties(costs, ids) if by_price else (np.ones(len(ids)), 1.0)
+    G = np.stack([_mean(name, rows[name], normalize) for name in ids])
+    g = _mean("the target", target_rows, normalize)
+    K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
+    settings = {"relative_lambda": relative_lambda, "ridge": ridge, "tolerance": tolerance}
+    weighing = weigh(K, c, tau, penalties=penalties, **settings)
+    draws = _bootstrap(
+        rows, target_rows, penalties, normalize, resamples, confidence, seed, settings
+    )
+    w, signed = weighing.solution.weights, weighing.signed.weights
+    against = np.maximum(signed, draws.signed_high) if draws else signed
+    cosines = c / np.sqrt(np.diag(K) * tau)
+    chosen = select("kmm", ids=ids, weights=w, alignment=cosines, prices=costs, k=k, budget=budget)
+    return Valuation(
+        ids=ids,
+        weights=_by_id(ids, w),
+        signed_weights=_by_id(ids, signed),
+        harmful=tuple(ids[i] for i in np.flatnonzero(against < 0)),
+        certificate=weighing.solution.certificate,
+        explanations=dict(zip(ids, weighing.explanations, strict=True)),
+        selected=tuple(ids[i] for i in chosen.chosen),
+        selection=chosen,
+        lam=weighing.solution.lam,
+        penalty_scale=scale,
+        low=_by_id(ids, draws.low) if draws else {},
+        high=_by_id(ids, draws.high) if draws else {},
+        chosen_probability=_by_id(ids, draws.chosen_probability) if draws else {},
+        kernel=K,
+        alignment=c,
+    )
+
+
+def _by_id(ids: tuple[str, ...], numbers: Floats) -> dict[str, float]:
+    return dict(zip(ids, map(float, numbers), strict=True))
+
+
+def _rows(name: str, array: ArrayLike) -> Floats:
+    table = np.atleast_2d(np.asarray(array, dtype=np.float64))
+    if table.ndim != 2 or table.size == 0:
+        raise ParamsError(
+            f"{name}: expected gradients (examples × dimensions) or their mean, found "
+            f"shape {np.shape(array)}; give at least one row"
+        )
+    return table
+
+
+def _mean(name: str, rows: Floats, normalize: Normalize) -> Floats:
+    try:
+        return mean_gradient(rows, normalize)
+    except SolverError as error:
+        raise SolverError(f"{name}: {error}") from None
+
+
+def _check_dimensions(rows: Mapping[str, Floats], target: Floats) -> None:
+    for name, table in rows.items():
+        if table.shape[1] != target.shape[1]:
+            raise ParamsError(
+                f"{name}: expected {target.shape[1]} dimensions as the target has, found "
+                f"{table.shape[1]}; project all gradients in the same way"
+            )
+
+
+def _prices(
+    ids: tuple[str, ...],
+    prices: Mapping[str, float] | None,
+    penalty: Penalty | None,
+    budget: float | None,
+) -> Floats:
+    if prices is None:
+        if penalty == "price" or budget is not None:
+            raise ParamsError(
+                "prices: expected a price for every dataset because of the penalty or the budget, "
+                "found none; give prices by id"
+            )
+        return np.zeros(len(ids))
+    missing = [name for name in ids if name not in prices]
+    if missing:
+        raise ParamsError(
+            f"prices: expected one for every dataset, found none for {', '.join(missing)}; add it"
+        )
+    return np.array([prices[name] for name in ids], dtype=np.float64)
+
+
+def _bootstrap(
+    rows: Mapping[str, Floats],
+    target: Floats,
+    penalties: Floats,
+    normalize: Normalize,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    settings: dict[str, float],
+) -> Bootstrap | None:
+    if resamples == 0:
+        return None
+    single = [name for name, table in {**rows, "the target": target}.items() if len(table) < 2]
+    if single:
+        raise ParamsError(
+            f"resamples: expected gradients of several examples to draw from, found one row for "
+            f"{', '.join(single)}; give per-example gradients or resamples=0"
+        )
+    return bootstrap(
+        list(rows.values()),
+        target,
+        penalties=penalties,
+        normalize=normalize,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+        names=list(rows),
+        **settings,
+    )

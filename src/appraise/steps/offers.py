@@ -1,0 +1,227 @@
+"""What providers offer: title, licence, price, source and SHA-256 of each dataset.
+
+A pool is a YAML file (`pools/README.md`). An offer that cannot be used is set aside with its
+reason; the others go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appraise.artifacts import read_json, sha256_file, write_json
+from appraise.errors import OfferError
+from appraise.examples.sources import SourceError, kind, source_sha256
+from appraise.examples.templates import RowTemplates
+from appraise.params import Name, Source, describe
+from appraise.project import Project, Recipe
+from appraise.steps.step import Step
+
+if TYPE_CHECKING:
+    from license_expression import Licensing
+
+NO_LICENCE = "NOASSERTION"
+_LICENCE_REF = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
+_HEX = r"^[0-9a-f]{64}$"
+_Text = Annotated[str, Field(min_length=1, max_length=500)]
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+class Offer(Source):
+    """A dataset that a provider offers.
+
+    Attributes:
+        id: our name for it: lower case letters, digits and underscores.
+        licence: SPDX expression, or NOASSERTION where the terms are not known.
+        price: in the pool's currency.
+        sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
+    """
+
+    id: Name
+    title: _Text
+    provider: _Text
+    version: _Text
+    licence: _Text
+    price: _Price
+    sha256: Annotated[str, Field(pattern=_HEX)] | None = None
+
+
+class Offers(BaseModel):
+    """The content of `offers.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    currency: str
+    prices_are_examples: bool
+    offers: tuple[Offer, ...]
+    set_aside: tuple[dict[str, str], ...] = ()
+
+    def __getitem__(self, identity: str) -> Offer:
+        try:
+            return self.by_id[identity]
+        except KeyError:
+            raise OfferError(
+                f"offers: expected an offer {identity!r}, found none; see the pool file"
+            ) from None
+
+    @cached_property
+    def by_id(self) -> dict[str, Offer]:
+        """The offers by id."""
+        return {offer.id: offer for offer in self.offers}
+
+
+def read_offers(project: Project) -> Offers:
+    """The offers, as the step wrote them; its hash is checked, once for each content."""
+    return _read(project.open("offers") / "offers.json", project.content("offers"))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
+    return Offers.model_validate(read_json(path))
+
+
+def _keys(project: Project) -> list[str]:  # noqa: ARG001
+    return [""]
+
+
+def _pool_path(project: Project) -> Path:
+    path = project.root / project.params.offers.pool
+    if not path.is_file():
+        raise OfferError(
+            f"{project.params.offers.pool}: expected a pool of offers, found no file; mend "
+            "`offers.pool` in params.yaml (pools/README.md says what a pool is)"
+        )
+    return path
+
+
+def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
+    pool = project.params.offers.pool.as_posix()
+    inputs = {"pool": sha256_file(_pool_path(project))}
+    return Recipe(version="1", settings={"pool": pool}, inputs=inputs)
+
+
+def read_pool(path: Path, root: Path) -> Offers:
+    """Read and check a pool file.
+
+    Raises:
+        OfferError: it is not YAML, has no title or currency, or no offer that can be used.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OfferError(
+            f"{path.name}: expected YAML, found {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("offers"), list):
+        keys = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)[:60]
+        raise OfferError(
+            f"{path.name}: expected title, currency and a list `offers`, found {keys or 'nothing'}"
+        )
+    offers: dict[str, Offer] = {}
+    set_aside: list[dict[str, str]] = []
+    for number, entry in enumerate(content["offers"], start=1):
+        try:
+            offer = _offer(entry, root)
+            if offer.id in offers:
+                raise OfferError(
+                    f"expected each id once, found {offer.id} a second time (offer {number}); the "
+                    "first one stands: give this one an id of its own"
+                )
+        except OfferError as error:
+            set_aside.append({"id": _shown_id(entry, number), "reason": str(error)})
+        else:
+            offers[offer.id] = offer
+    if not offers:
+        first = f"; {set_aside[0]['id']}: {set_aside[0]['reason']}" if set_aside else ""
+        raise OfferError(f"{path.name}: expected offers that can be used, found none{first}")
+    head = {key: value for key, value in content.items() if key not in ("offers", "set_aside")}
+    try:
+        return Offers.model_validate(
+            {"prices_are_examples": False}
+            | head
+            | {
+                "offers": sorted(offers.values(), key=lambda offer: offer.id),
+                "set_aside": sorted(set_aside, key=lambda item: (item["id"], item["reason"])),
+            }
+        )
+    except ValidationError as error:
+        raise OfferError(f"{path.name}: {describe(error)}") from None
+
+
+def _shown_id(entry: Any, number: int) -> str:
+    identity = entry.get("id") if isinstance(entry, dict) else None
+    return str(identity)[:80] if identity else f"offer {number}"
+
+
+def _offer(entry: Any, root: Path) -> Offer:
+    try:
+        offer = Offer.model_validate(entry)
+    except ValidationError as error:
+        raise OfferError(describe(error)) from None
+    RowTemplates.of(offer)
+    _check_licence(offer.licence)
+    _check_pinned(offer, root)
+    return offer
+
+
+@cache
+def _licensing() -> Licensing:
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
+
+
+def _check_licence(licence: str) -> None:
+    if licence == NO_LICENCE:
+        return
+    from license_expression import ExpressionError
+
+    licensing = _licensing()
+    try:
+        keys = licensing.license_keys(licensing.parse(licence, validate=False, strict=True))
+    except (ExpressionError, AttributeError) as error:
+        what = f"{licence!r} ({' '.join(str(error).split())})"
+    else:
+        known = licensing.known_symbols
+        unknown = [key for key in keys if key not in known and not _LICENCE_REF.fullmatch(key)]
+        if not unknown:
+            return
+        what = f"{licence!r}: {', '.join(unknown)} is no SPDX licence"
+    raise OfferError(
+        f"licence: expected an SPDX expression, LicenseRef-… or {NO_LICENCE}, found {what}"
+    )
+
+
+def _check_pinned(offer: Offer, root: Path) -> None:
+    """An offer is of one content: pinned by SHA-256 or, for a hub id, by a revision."""
+    if offer.sha256 is not None:
+        return
+    try:
+        if kind(offer.source, root) == "hub":
+            if offer.revision is None:
+                raise OfferError(
+                    f"expected the revision (a commit) of the hub id {offer.source}, found none; "
+                    "add `revision:`"
+                )
+            return
+        now = f"sha256: {source_sha256(offer.source, root)}` (what the source is now)"
+    except SourceError as error:
+        now = f"sha256:` with the SHA-256 of the source's bytes ({error})"
+    raise OfferError(f"expected the SHA-256 of the source, found none; add `{now}")
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    for key in keys:
+        with STEP.writing(project, key) as folder:
+            offers = read_pool(_pool_path(project), project.root)
+            write_json(folder / "offers.json", offers.model_dump(mode="json"))
+
+
+STEP = Step(noun="offers", needs=(), partitions="", keys=_keys, recipe=_recipe, make=_make)

@@ -1,0 +1,286 @@
+"""One self-contained page per decision, for somebody who buys data.
+
+The page needs no network and runs no script: pictures are inline SVG, style is inline, and a
+content security policy forbids everything else. Titles and reasons come from strangers and are
+escaped. Same inputs, same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appraise.artifacts import (
+    read_arrays,
+    read_json,
+    read_table,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+)
+from appraise.project import Project, Recipe
+from appraise.steps.step import Step
+from appraise.wording import listed, money, number_word, one_line, percent, scientific, signed
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATE = "report.html.j2"
+POLICIES = {  # name for a buyer, what it means
+    "kmm": ("This decision", "the datasets bought above"),
+    "none": ("Nothing bought", "the base model as it is"),
+    "one_step": ("Best one by one", "those that look best when each is looked at alone"),
+    "random": ("Drawn at random", "as many datasets, drawn by lot"),
+    "target_only": ("Own data only", "trained on the task's own examples, nothing bought"),
+    "all": ("Everything", "all datasets on offer"),
+}
+
+
+def page(project: Project, target: str) -> str:
+    """The report of a target's decision, as HTML."""
+    return _environment().get_template(TEMPLATE).render(_content(project, target))
+
+
+def _content(project: Project, target: str) -> dict[str, Any]:
+    """All that the template shows."""
+    decision = read_json(project.open("valuation_decision", target) / "decision.json")
+    outcome = read_json(project.open("decision_outcome", target) / "outcome.json")
+    table = read_table(project.open("kmm_weights", target) / "weights.parquet")
+    cards = _cards(project)
+    total = float(table["weight"].sum())
+    bought = [
+        {**item, "share": item["weight"] / total, "card": cards[item["id"]]}
+        for item in decision["bought"]
+    ]
+    valued = [*decision["bought"], *decision["refused"]]
+    return {
+        "decision": decision,
+        "bought": bought,
+        "candidates": len(table),
+        "positive": int((table["weight"] > 0).sum()),
+        "widest": max((item["high"] for item in decision["bought"]), default=1.0) or 1.0,
+        "reach": max(max(item["alignment"], item["threshold"]) for item in valued),
+        "priced": any(item["walk_away_price"] is not None for item in valued),
+        "overlaps": _overlaps(cards, target),
+        "outcome": _outcome(outcome),
+        "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
+        "settings": decision["asked"]["params"],
+        "policies": POLICIES,
+        "figures": _figures(project, target, decision, table),
+    }
+
+
+def _cards(project: Project) -> dict[str, Any]:
+    offers = read_json(project.open("offers") / "offers.json")["offers"]
+    return {
+        offer["id"]: read_json(project.open("auxiliary_datasets", offer["id"]) / "card.json")
+        for offer in offers
+    }
+
+
+def _overlaps(cards: dict[str, Any], target: str) -> list[tuple[str, int]]:
+    """Title, and how many rows were removed because the target has them too; most first."""
+    removed = [
+        (card["title"], card.get("dropped", {}).get("overlap", {}).get(target, 0))
+        for card in cards.values()
+    ]
+    return sorted((pair for pair in removed if pair[1]), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _outcome(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The outcome with policies best first, places for the bars, and a sentence for each pair."""
+    policies = outcome["policies"]
+    left = min(found["low"] for found in policies.values())
+    width = max(found["high"] for found in policies.values()) - left or 1.0
+
+    def place(value: float) -> float:
+        return round(6 + 88 * (value - left) / width, 2)
+
+    rows = [
+        {
+            "policy": policy,
+            **found,
+            "at": {name: place(found[name]) for name in ("low", "loss", "high")},
+            "right_answer": math.exp(-found["loss"]),
+        }
+        for policy, found in policies.items()
+    ]
+    pairs = [{**pair, "sentence": verdict_sentence(pair)} for pair in outcome["comparisons"]]
+    to_base = next((pair for pair in pairs if pair["b"] == "none"), None)
+    return {
+        **outcome,
+        "rows": sorted(rows, key=lambda row: (row["loss"], row["policy"])),
+        "ours": next(row for row in rows if row["policy"] == "kmm"),
+        "base": next((row for row in rows if row["policy"] == "none"), None),
+        "comparisons": pairs,
+        "change": _change(to_base) if to_base else "",
+        "standing": standing([pair for pair in pairs if pair is not to_base]),
+    }
+
+
+def verdict_sentence(pair: dict[str, Any]) -> str:
+    """One comparison in words."""
+    other = POLICIES.get(pair["b"], (pair["b"], ""))[0].lower()
+    by = f"{abs(pair['difference']):.2f}"
+    if pair["high"] < 0:
+        return f"Better than “{other}”: its loss is lower by {by}."
+    if pair["low"] > 0:
+        return f"Worse than “{other}”: its loss is higher by {by}."
+    return f"No detectable difference from “{other}”: what we measured could be chance."
+
+
+def _change(pair: dict[str, Any]) -> str:
+    if pair["high"] < 0:
+        return "falls"
+    return "rises" if pair["low"] > 0 else "does not change detectably"
+
+
+def standing(pairs: Sequence[dict[str, Any]]) -> str:
+    """How the purchase compares with the other ways of choosing, in a sentence or two."""
+    by_case: dict[str, list[str]] = {"beats": [], "even": [], "loses": []}
+    for pair in pairs:
+        case = "beats" if pair["high"] < 0 else "loses" if pair["low"] > 0 else "even"
+        by_case[case].append(f"“{POLICIES.get(pair['b'], (pair['b'], ''))[0].lower()}”")
+    said = []
+    if by_case["beats"]:
+        said.append(f"It is better than {listed(by_case['beats'])}.")
+    if by_case["even"]:
+        said.append(f"No difference from {listed(by_case['even'])} could be detected.")
+    if by_case["loses"]:
+        said.append(f"It is worse than {listed(by_case['loses'])}.")
+    return " ".join(said)
+
+
+def _about(amount: float, currency: str) -> str:
+    """An estimated amount, without false cents."""
+    return _nicely(money(round(amount) if amount >= 10 else round(amount, 1), currency))
+
+
+def _figures(project: Project, target: str, decision: dict[str, Any], table: Any) -> dict[str, Any]:
+    """Name → inline SVG, trusted: drawn by us, its text escaped by the drawing library."""
+    from markupsafe import Markup
+
+    from appraise.pictures import kernel_heat_map, loss_curves, path_plot, weights_bar
+
+    ids = list(table["id"])
+    bought = [item["id"] for item in decision["bought"]]
+    kernel, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    path, _ = read_arrays(project.open("kmm_weights", target) / "path.safetensors")
+    losses = {
+        policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
+        for policy in decision["policies"]
+    }
+    weight, low, high = (table[name].to_numpy("float64") for name in ("weight", "low", "high"))
+    lam = decision["certificate"]["lambda"]
+    drawn = {
+        "weights": weights_bar(ids, weight, low, high, bought, fmt="svg"),
+        "kernel": kernel_heat_map(kernel["K"], meta["ids"], bought, fmt="svg"),
+        "path": path_plot(path["lambdas"], path["weights"], ids, lam, bought, fmt="svg"),
+    }
+    curves = {policy: training["loss"] for policy, training in losses.items() if training["loss"]}
+    if curves:
+        drawn["losses"] = loss_curves(curves, fmt="svg")
+    return {name: Markup(_own_ids(name, svg.decode())) for name, svg in drawn.items()}
+
+
+def _own_ids(name: str, svg: str) -> str:
+    """Ids made unique on the page: two pictures may both have an element `axes_1`."""
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    return svg.replace("url(#", f"url(#{name}-")
+
+
+def _model_name(source: str) -> str:
+    """The part of a model's source that people call it by."""
+    member = source.removeprefix("zip://").split("::")[0]
+    return one_line(member.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf"))
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _nicely(text: str) -> str:
+    """No line break between a number and its unit."""
+    return re.sub(r"(?<=[0-9]) (?=[%×A-Z])|(?<=<) (?=\d)", "\u00a0", text)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "money": lambda amount, currency: _nicely(money(amount, currency)),
+        "about": _about,
+        "percent": lambda share: _nicely(percent(share)),
+        "number": _number,
+        "signed": signed,
+        "scientific": lambda value: _nicely(scientific(value)),
+        "listed": listed,
+        "word": number_word,
+        "line": one_line,
+        "nicely": _nicely,
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+def _parts(project: Project, target: str) -> list[tuple[str, str]]:
+    """The partitions that are read."""
+    parts = [("offers", ""), ("kernel_matrix", ""), ("kmm_weights", target)]
+    parts += [("valuation_decision", target), ("decision_outcome", target)]
+    parts += [("lora_adapter", f"{target}/{policy}") for policy in project.params.policies()]
+    offers = read_json(project.open("offers") / "offers.json")["offers"]
+    return parts + [("auxiliary_datasets", offer["id"]) for offer in offers]
+
+
+def _keys(project: Project) -> list[str]:
+    return sorted(project.params.target_sets)
+
+
+def _recipe(project: Project, key: str) -> Recipe:
+    inputs = {
+        f"{noun}/{part}".rstrip("/"): project.content(noun, part)
+        for noun, part in _parts(project, key)
+    }
+    drawn = "".join(sha256_file(path) for path in sorted(TEMPLATES.glob("report.*")))
+    return Recipe(version="1", settings={"template": sha256_bytes(drawn.encode())}, inputs=inputs)
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    from tqdm import tqdm
+
+    for key in tqdm(keys, desc="report", unit="page", disable=None, file=sys.stderr):
+        with STEP.writing(project, key) as folder:
+            write_bytes(folder / "report.html", page(project, key).encode())
+
+
+STEP = Step(
+    noun="report",
+    needs=(
+        "offers",
+        "auxiliary_datasets",
+        "kernel_matrix",
+        "kmm_weights",
+        "valuation_decision",
+        "lora_adapter",
+        "decision_outcome",
+    ),
+    partitions="target",
+    keys=_keys,
+    recipe=_recipe,
+    make=_make,
+)

@@ -1,0 +1,289 @@
+"""What was asked, what was bought and what was refused, and why; named by its own SHA-256.
+
+The decision of a target is one JSON file. Its `decision_id` is the SHA-256 of the canonical JSON of
+all the rest, which names the content of everything it was drawn from: the same valuation gives the
+same id wherever it is replayed, and a changed word in it is found out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appraise.artifacts import read_json, read_table, sha256_json, write_json
+from appraise.errors import ArtifactError
+from appraise.project import Project, Recipe
+from appraise.reasons import Coverer, Refused, praise, reason
+from appraise.steps.step import Step
+from appraise.wording import short_names
+
+SECTIONS = ("base_model", "gradient_sketches", "kernel_matrix", "kmm_weights", "selected_subset")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+SHOWN = ("title", "provider", "version", "licence", "price")
+NUMBERS = (
+    "weight", "low", "high", "chosen_probability", "alignment", "margin", "threshold",
+    "walk_away_price", "value", "penalty", "signed_weight", "signed_low", "signed_high",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Valued:
+    """What the steps before say of one target.
+
+    Attributes:
+        rows: dataset → its row of weights.parquet, plus `rank` among the positive (0: zero).
+        offers: dataset → its offer.
+        subset: the subset.json of policy `kmm`, which is what is bought.
+        names: dataset → its short name.
+        evidence: "<noun>/<key>" → SHA-256.
+    """
+
+    rows: dict[str, dict[str, Any]]
+    offers: dict[str, dict[str, Any]]
+    subset: dict[str, Any]
+    names: dict[str, str]
+    evidence: dict[str, str]
+    priced: bool
+
+    def name(self, dataset: str) -> str:
+        """What it is called in a sentence."""
+        return f"“{self.names[dataset]}”"
+
+    def bought_before(self, rank: int) -> int:
+        return sum(0 < self.rows[one]["rank"] < rank for one in self.subset["datasets"])
+
+    def coverers(self, dataset: str) -> list[Coverer]:
+        """The others that teach part of the same."""
+        bought = set(self.subset["datasets"])
+        covered_by = json.loads(self.rows[dataset]["covered_by"])
+        return [
+            Coverer(self.name(other), float(amount), other in bought)
+            for other, amount, *_ in covered_by
+            if other != dataset
+        ]
+
+
+def decide(project: Project, target: str) -> dict[str, Any]:
+    """The decision on one target, with its id.
+
+    Raises:
+        ArtifactError: something it rests on is missing, damaged, or of another pool.
+    """
+    valued = _read(project, target)
+    pool = read_json(project.open("offers") / "offers.json")
+    decision: dict[str, Any] = {
+        "target": target,
+        "title": read_json(project.open("target_sets", target) / "card.json")["title"],
+        "pool": pool["title"],
+        "currency": pool["currency"],
+        "prices_are_examples": pool["prices_are_examples"],
+        "asked": _asked(project, valued.subset),
+        "bought": [_bought(project, valued, dataset) for dataset in valued.subset["datasets"]],
+        "cost": valued.subset["cost"],
+        "refused": _all_refused(valued),
+        "set_aside": _set_aside(project, pool),
+        "policies": _policies(project, target),
+        "certificate": read_json(project.open("kmm_weights", target) / "certificate.json"),
+        "evidence": valued.evidence,
+        "mlflow": {"experiment": f"appraise/{target}"},
+    }
+    return {"decision_id": sha256_json(decision), **decision}
+
+
+def _read(project: Project, target: str) -> _Valued:
+    table = read_table(project.open("kmm_weights", target) / "weights.parquet")
+    plain = [_plain(row) for row in table.to_dict("records")]
+    rows: dict[str, dict[str, Any]] = {row["id"]: row for row in plain}
+    ranked = sorted(
+        (r for r in rows.values() if r["weight"] > 0), key=lambda r: (-r["weight"], r["id"])
+    )
+    for row in rows.values():
+        row["rank"] = 0
+    for place, row in enumerate(ranked, start=1):
+        row["rank"] = place
+    offers = {o["id"]: o for o in read_json(project.open("offers") / "offers.json")["offers"]}
+    subset = read_json(project.open("selected_subset", f"{target}/kmm") / "subset.json")
+    strangers = sorted((set(rows) | set(subset["datasets"])) - set(offers)) or sorted(
+        set(subset["datasets"]) - set(rows)
+    )
+    if strangers:
+        raise ArtifactError(
+            f"decision of {target}: expected weights, subset and offers of the same datasets, "
+            f"found {', '.join(strangers)} in some only; run the steps from `appraise offers` on"
+        )
+    priced = project.params.kmm_weights.penalty == "price"
+    names = short_names({name: offer["title"] for name, offer in offers.items()})
+    return _Valued(rows, offers, subset, names, _evidence(project, target), priced)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row with Python's own numbers; NaN, which Parquet has for null, is None."""
+    values = {
+        name: value.item() if hasattr(value, "item") else value for name, value in row.items()
+    }
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in values.items()
+    }
+
+
+def _asked(project: Project, subset: dict[str, Any]) -> dict[str, Any]:
+    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
+    policies = list(project.params.policies())
+    return {"k": subset["k"], "budget": subset["budget"], "policies": policies, "params": sections}
+
+
+def _facts(valued: _Valued, dataset: str) -> dict[str, Any]:
+    """What a decision says of every valued dataset, bought or refused."""
+    row, offer = valued.rows[dataset], valued.offers[dataset]
+    bought, alignment = set(valued.subset["datasets"]), row["alignment"]
+    covered_by = [
+        {
+            "id": other,
+            "title": valued.offers[other]["title"],
+            "amount": amount,
+            "share": amount / alignment if alignment > 0 else None,
+            "bought": other in bought,
+        }
+        for other, amount, *_ in json.loads(row["covered_by"])
+        if other != dataset
+    ]
+    return {
+        "id": dataset,
+        "name": valued.names[dataset],
+        **{name: offer[name] for name in SHOWN},
+        **{name: row[name] for name in NUMBERS},
+        "rank": row["rank"],
+        "near_threshold": bool(row["near_threshold"]),
+        "covered_by": covered_by,
+    }
+
+
+def _bought(project: Project, valued: _Valued, dataset: str) -> dict[str, Any]:
+    row = valued.rows[dataset]
+    place = 1 + sum(other["alignment"] > row["alignment"] for other in valued.rows.values())
+    why = praise(place, len(valued.rows), row["alignment"], valued.coverers(dataset))
+    return {
+        **_facts(valued, dataset),
+        "reason": why,
+        "sha256": project.content("auxiliary_datasets", dataset),
+        "source_sha256": valued.offers[dataset].get("sha256"),
+    }
+
+
+def _all_refused(valued: _Valued) -> list[dict[str, Any]]:
+    """Those not bought: the useful ones by rank, then the others by how little they lack."""
+    barred = {r["id"]: r["reason"] for r in valued.subset["ranking"] if not r["eligible"]}
+    positive = sum(row["rank"] > 0 for row in valued.rows.values())
+    refused = []
+    for dataset in sorted(set(valued.rows) - set(valued.subset["datasets"])):
+        row = valued.rows[dataset]
+        case = Refused(
+            alignment=row["alignment"],
+            margin=row["margin"],
+            threshold=row["threshold"],
+            weight=row["weight"],
+            signed_high=row["signed_high"],
+            covered_by=valued.coverers(dataset),
+            priced=valued.priced,
+            rank=row["rank"],
+            positive=positive,
+            k=valued.subset["k"],
+            bought_before=valued.bought_before(row["rank"]),
+            ineligible=barred.get(dataset),
+        )
+        why = reason(case)
+        facts = _facts(valued, dataset)
+        refused.append({**facts, "reason": why.sentence, "reason_kind": why.kind})
+    return sorted(
+        refused, key=lambda r: (r["rank"] or math.inf, r["threshold"] - r["margin"], r["id"])
+    )
+
+
+def _set_aside(project: Project, pool: dict[str, Any]) -> list[dict[str, str]]:
+    """Datasets that did not come as far as a valuation, with the step that stopped them."""
+    aside = [{**item, "step": "offers"} for item in pool["set_aside"]]
+    for dataset in sorted(offer["id"] for offer in pool["offers"]):
+        for noun in ("auxiliary_datasets", "gradient_sketches"):
+            why = project.set_aside(noun, dataset)
+            if why is not None:
+                aside.append({"id": dataset, "reason": why, "step": noun})
+                break
+    return aside
+
+
+def _policies(project: Project, target: str) -> dict[str, Any]:
+    subsets = {
+        policy: read_json(project.open("selected_subset", f"{target}/{policy}") / "subset.json")
+        for policy in project.params.policies()
+    }
+    return {p: {"datasets": s["datasets"], "cost": s["cost"]} for p, s in subsets.items()}
+
+
+def _parts(project: Project, target: str) -> list[tuple[str, str]]:
+    """The partitions that are read."""
+    parts = [
+        ("offers", ""),
+        ("kernel_matrix", ""),
+        ("target_sets", target),
+        ("kmm_weights", target),
+    ]
+    parts += [("selected_subset", f"{target}/{policy}") for policy in project.params.policies()]
+    offers = read_json(project.open("offers") / "offers.json")["offers"]
+    for dataset in sorted(offer["id"] for offer in offers):
+        parts.append(("auxiliary_datasets", dataset))
+        if project.set_aside("auxiliary_datasets", dataset) is None:
+            parts.append(("gradient_sketches", dataset))
+    return parts
+
+
+def _evidence(project: Project, target: str) -> dict[str, str]:
+    """Content of what is read and, as their manifests have it, of what that was made from."""
+    found: dict[str, str] = {}
+    through: dict[str, str] = {}
+    for noun, key in _parts(project, target):
+        manifest = project.manifest(noun, key)
+        found[f"{noun}/{key}".rstrip("/")] = manifest["content"]
+        through |= {n: sha for n, sha in manifest["inputs"].items() if SHA256.fullmatch(sha)}
+    return dict(sorted({**through, **found}.items()))
+
+
+def _keys(project: Project) -> list[str]:
+    return sorted(project.params.target_sets)
+
+
+def _recipe(project: Project, key: str) -> Recipe:
+    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
+    settings = {"policies": list(project.params.policies()), "params": sections}
+    return Recipe(version="1", settings=settings, inputs=_evidence(project, key))
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    from tqdm import tqdm
+
+    for key in tqdm(keys, desc="valuation_decision", unit="target", disable=None, file=sys.stderr):
+        with STEP.writing(project, key) as folder:
+            write_json(folder / "decision.json", decide(project, key))
+
+
+STEP = Step(
+    noun="valuation_decision",
+    needs=(
+        "offers",
+        "target_sets",
+        "auxiliary_datasets",
+        "gradient_sketches",
+        "kernel_matrix",
+        "kmm_weights",
+        "selected_subset",
+    ),
+    partitions="target",
+    keys=_keys,
+    recipe=_recipe,
+    make=_make,
+)

@@ -1,0 +1,50 @@
+"""When two prompts are the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+from appraise.examples.overlap import (
+    example_id,
+    fingerprint,
+    fingerprints,
+    known_fingerprints,
+    normalise,
+    question,
+)
+
+
+def test_normalisation() -> None:
+    assert normalise("  What’s\nUP,  Doc?! ") == "what s up doc"
+    assert normalise("Ｗｉｄｅ ﬁ") == "wide fi"
+    assert normalise("1 + 1 < 3") == "1 + 1 < 3", "symbols are not punctuation"
+    assert normalise("...") != normalise("?")
+
+
+def test_id_is_as_documented() -> None:
+    expected = hashlib.sha256(b"a b\x1fYes.").hexdigest()[:16]
+    assert example_id("A, b?", "Yes.") == expected
+    assert example_id("a b", "Yes") != expected, "the completion counts as it is"
+
+
+def test_question_is_the_prompt_without_options() -> None:
+    assert question("Why is it so?\nA. x\nB. y") == "Why is it so?"
+    assert question("Question:\nWhy is it so?\nOptions:\nA: x\nB: y\nC: z") == "Why is it so?"
+    assert question("A. Smith went home.\nWhy?") == "A. Smith went home.\nWhy?"
+    assert question("passage\nA. one item\nwhy?") == "passage\nA. one item\nwhy?"
+
+
+def test_same_question_with_other_options_overlaps() -> None:
+    one = fingerprints("Which bone is the longest?\nA. femur\nB. tibia")
+    other = fingerprints("Which bone is the longest\n(A) tibia\n(B) femur")
+    assert one[0] == other[0]
+    assert one[1] != other[1]
+    assert fingerprint("which bone is the longest?") == one[0]
+
+
+def test_a_short_question_says_too_little() -> None:
+    marks = fingerprints("True or false?\nA. True\nB. False")
+    assert marks == (fingerprint("True or false?\nA. True\nB. False"),)
+    assert known_fingerprints(["b c", "b C!", "a"]) == sorted(
+        {fingerprint("a"), fingerprint("b c")}
+    )

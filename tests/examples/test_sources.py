@@ -1,0 +1,109 @@
+"""Sources: archives, Parquet that lies about its size, the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appraise.errors import OfferError
+from appraise.examples import sources
+from appraise.examples.sources import SourceError, kind, read_rows, source_sha256
+from appraise.params import Source
+
+LINE = b'{"a": "x"}\n'
+
+
+def read(source: str, root: Path, **more: Any) -> list[sources.Row]:
+    return list(read_rows(Source(source=source, **more), root, 1000))
+
+
+def test_a_member_of_an_archive_is_pinned_by_its_own_bytes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in/a.jsonl", LINE * 3)
+    source = "zip://in/a.jsonl::b.zip"
+    assert source_sha256(source, tmp_path) == hashlib.sha256(LINE * 3).hexdigest()
+    assert [row.columns for row in read(source, tmp_path)] == [{"a": "x"}] * 3
+    with pytest.raises(SourceError, match="expected a file, found none"):
+        read("zip://in/b.jsonl::b.zip", tmp_path)
+    damaged = bytearray((tmp_path / "b.zip").read_bytes())
+    damaged[45] ^= 0xFF
+    (tmp_path / "b.zip").write_bytes(damaged)
+    with pytest.raises(SourceError, match="expected a file that can be read, found"):
+        read(source, tmp_path)
+
+
+def test_a_byte_order_mark_and_empty_lines_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE + b"\n  \n" + LINE.strip())
+    assert [row.number for row in read("a.jsonl", tmp_path)] == [1, 4]
+
+
+def test_json_that_breaks_parsers_is_told_apart(tmp_path: Path) -> None:
+    deep = b"[" * 400 + b"]" * 400
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": ' + b"9" * 900 + b"}\n" + deep + b"\n" + b"nul\n")
+    found = read("a.jsonl", tmp_path)
+    assert found[0].unreadable is None
+    assert "not a JSON object" in str(found[1].unreadable)
+    assert "not JSON" in str(found[2].unreadable)
+
+
+def test_parquet_is_limited_in_its_decoded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    pd.DataFrame({"a": ["x" * 10_000] * 5_000}).to_parquet(tmp_path / "bomb.parquet")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 100_000
+    assert sum(1 for _ in read_rows(Source(source="bomb.parquet"), tmp_path, 10**6)) == 5_000
+    monkeypatch.setattr(sources, "MAX_DECODED_BYTES", 10_000_000)
+    with pytest.raises(OfferError, match="at most 10000000 bytes when decoded, found"):
+        read("bomb.parquet", tmp_path)
+
+
+def test_what_a_source_is(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    assert kind("folder", tmp_path) == "folder"
+    assert kind("data/a.jsonl", tmp_path) == "file"
+    assert kind("owner/name", tmp_path) == "hub"
+    assert kind("zip://a.jsonl::b.zip", tmp_path) == "file"
+    with pytest.raises(SourceError, match="found nothing by that name"):
+        kind("a/b/c", tmp_path)
+
+
+def test_a_hub_id_is_loaded_at_its_revision_and_never_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    def load(path: str, **more: Any) -> datasets.Dataset:
+        calls.append((path, more))
+        return datasets.Dataset.from_list([{"a": "x"}])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert [row.columns for row in read("owner/name", tmp_path, split="train", revision="abc")] == [
+        {"a": "x"}
+    ]
+    (path, more), *_ = calls
+    assert (path, more["split"], more["revision"]) == ("owner/name", "train", "abc")
+    assert "trust_remote_code" not in more
+
+    def away(path: str, **more: Any) -> datasets.Dataset:  # noqa: ARG001
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", away)
+    with pytest.raises(SourceError, match=r"owner/name: expected a dataset .* found: no network"):
+        read("owner/name", tmp_path, split="train", revision="abc")
+
+
+def test_a_file_that_grows_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MAX_SOURCE_BYTES", 20)
+    (tmp_path / "a.jsonl").write_bytes(LINE * 3)
+    with pytest.raises(OfferError, match="expected at most 20 bytes, found more"):
+        read("a.jsonl", tmp_path)

@@ -1,0 +1,58 @@
+"""Splits: disjoint, seeded, independent of the order."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appraise.examples.splits import marks, seeded_order, split_examples, without_duplicates
+from appraise.examples.templates import Example
+
+
+def example(number: int, group: str | None = None) -> Example:
+    return Example(number, 10, f"what is it about number {number}", str(number), group=group)
+
+
+def test_order_depends_on_the_seed_alone() -> None:
+    examples = [example(i) for i in range(50)]
+    one = seeded_order(examples, 0)
+    assert [e.id for e in one] == [e.id for e in seeded_order(examples[::-1], 0)]
+    assert one != seeded_order(examples, 1)
+    assert one != examples
+
+
+def test_duplicates_keep_the_same_one_in_any_order() -> None:
+    twice = [Example(1, 1, "Same thing?", "a"), Example(2, 1, "same thing", "a")]
+    assert [e.row for e in without_duplicates(twice)] == [1]
+    assert [e.row for e in without_duplicates(twice[::-1])] == [1]
+    other = Example(3, 1, "same thing", "b")
+    assert len(without_duplicates([*twice, other])) == 2
+    assert len(without_duplicates([*twice, other], by_prompt=True)) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_splits_share_nothing_and_do_not_depend_on_order(pairs: list[tuple[int, int]], rng) -> None:
+    examples = without_duplicates([example(i, f"group {g}") for i, g in pairs])
+    sizes = {"test": 6, "value": 4, "train": 3}
+    splits = split_examples(examples, sizes, 0, {})
+    for name, found in splits.items():
+        assert len(found) <= sizes[name]
+        for other in set(splits) - {name}:
+            mine = set().union(*map(marks, found)) if found else set()
+            theirs = set().union(*map(marks, splits[other])) if splits[other] else set()
+            assert mine.isdisjoint(theirs)
+    rng.shuffle(examples)
+    assert split_examples(examples, sizes, 0, {}) == splits
+
+
+def test_what_another_component_took_is_not_taken_again() -> None:
+    examples = [example(i) for i in range(12)]
+    taken: dict[str, str] = {}
+    first = split_examples(examples, {"test": 6}, 0, taken)
+    second = split_examples(examples, {"value": 12}, 0, taken)
+    assert {e.id for e in first["test"]}.isdisjoint(e.id for e in second["value"])
+    assert len(second["value"]) == 6

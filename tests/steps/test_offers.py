@@ -1,0 +1,126 @@
+"""A pool is read offer by offer; one that cannot be used is set aside with its reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_project import offer, rows, small_project, write_pool
+
+from appraise.artifacts import read_json
+from appraise.errors import OfferError
+from appraise.project import Project
+from appraise.steps import offers
+from appraise.steps.step import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def reason(project: Project, bad: dict[str, Any]) -> str:
+    """Why this offer, beside a good one, is set aside."""
+    write_pool(project.root, [offer(project.root, "good"), bad])
+    run(offers.STEP, project)
+    found = offers.read_offers(project)
+    assert [one.id for one in found.offers] == ["good"]
+    assert len(found.set_aside) == 1
+    assert "\n" not in found.set_aside[0]["reason"]
+    return found.set_aside[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"id": "../../x"}, "id: String should match pattern"),
+        ({"id": ""}, "id: String should match pattern"),
+        ({"id": "good"}, "expected each id once, found good a second time (offer 2)"),
+        ({"price": -1}, "price: Input should be greater than or equal to 0, found -1"),
+        ({"price": math.nan}, "price: Input should be a finite number"),
+        ({"price": "10"}, "price: Input should be a valid number, found '10'"),
+        ({"licence": "Mine-1.0"}, "licence: expected an SPDX expression, LicenseRef-… or NOASS"),
+        ({"licence": "MIT OR"}, "licence: expected an SPDX expression"),
+        ({"provider": None}, "provider: Input should be a valid string"),
+        ({"sha256": "abc"}, "sha256: String should match pattern"),
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"prompt": "{question.__class__}"}, "expected plain column names in braces"),
+        ({"prompt": "{question"}, "prompt template '{question'"),
+        (
+            {"source": "owner/name", "sha256": None},
+            "expected the revision (a commit) of the hub id",
+        ),
+    ],
+)
+def test_bad_offer_is_set_aside(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+    project = small_project(tmp_path)
+    bad = offer(tmp_path, "bad", rows(3)) | change
+    assert expected in reason(project, bad)
+
+
+def test_missing_fields_are_named(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    bad = offer(tmp_path, "bad", rows(3))
+    del bad["licence"], bad["price"]
+    assert "licence: Field required" in reason(project, bad)
+
+
+def test_missing_sha256_is_told_what_it_is_now(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    bad = offer(tmp_path, "bad", rows(3))
+    sha256 = bad.pop("sha256")
+    assert f"add `sha256: {sha256}`" in reason(project, bad)
+
+
+@pytest.mark.parametrize("licence", ["NOASSERTION", "Apache-2.0 OR MIT", "LicenseRef-Seller-4"])
+def test_licences(tmp_path: Path, licence: str) -> None:
+    project = small_project(tmp_path)
+    write_pool(tmp_path, [offer(tmp_path, "good", licence=licence)])
+    run(offers.STEP, project)
+    assert offers.read_offers(project)["good"].licence == licence
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("offers: [", "pool.yaml: expected YAML"),
+        ("- 1\n", "expected title, currency and a list `offers`, found [1]"),
+        ("title: x\ncurrency: EUR\noffers: []\n", "expected offers that can be used, found none"),
+    ],
+)
+def test_bad_pool(tmp_path: Path, content: str, expected: str) -> None:
+    project = small_project(tmp_path)
+    (tmp_path / "pool.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(OfferError, match=expected.replace("[", r"\[")):
+        run(offers.STEP, project)
+
+
+def test_missing_pool_and_no_usable_offer(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    write_pool(tmp_path, [offer(tmp_path, "good", price=-3), {}])
+    with pytest.raises(OfferError, match=r"found none; good: price: .* 0, found -3"):
+        run(offers.STEP, project)
+    (tmp_path / "pool.yaml").unlink()
+    with pytest.raises(OfferError, match=r"pool.yaml: expected a pool of offers, found no file"):
+        run(offers.STEP, project)
+
+
+def test_order_in_the_file_does_not_matter(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    entries = [offer(tmp_path, name, rows(2, name)) for name in "abc"]
+    write_pool(tmp_path, entries)
+    run(offers.STEP, project)
+    first = (project.open("offers") / "offers.json").read_bytes()
+    write_pool(tmp_path, entries[::-1])
+    assert run(offers.STEP, project).made == ("",)
+    assert (project.open("offers") / "offers.json").read_bytes() == first
+    assert read_json(project.folder("offers") / "offers.json")["prices_are_examples"] is False
+
+
+def test_the_demo_pool() -> None:
+    pool = offers.read_pool(ROOT / "pools" / "demo.yaml", ROOT)
+    raw = yaml.safe_load((ROOT / "pools" / "demo.yaml").read_text(encoding="utf-8"))
+    assert len(pool.offers) == len(raw["offers"]) == 16
+    assert pool.set_aside == ()
+    assert pool.prices_are_examples
+    assert {one.price for one in pool.offers} == {60, 100, 150}
