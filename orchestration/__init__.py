@@ -1,0 +1,1 @@
+"""How things run: jobs, partitions, sensors, records in DVC and MLflow. No numerics."""

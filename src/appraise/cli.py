@@ -184,3 +184,7 @@ def summary(project: Project, target: str | None) -> None:
 
     for name in [target] if target else project.params.target_sets:
         click.echo(describe(project, name))
+
+
+if __name__ == "__main__":
+    main()

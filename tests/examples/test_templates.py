@@ -82,3 +82,16 @@ def test_answers() -> None:
     assert answer_of("D. 6", choices) is None
     assert answer_of("-5", ("-5", "5")) == 0
     assert answer_of("5.", ("-5", "5")) is None, "two choices are alike when normalised"
+
+
+def test_labels_of_answers_can_be_left_out() -> None:
+    templates = RowTemplates(
+        Template("{question}", "prompt"),
+        Template("{answer:unlabelled}", "completion"),
+        Template("{options:unlabelled}", "choices"),
+    )
+    row = {"question": "Where?", "answer": "B. at a\nbank", "options": "A. home\nB. at a\nbank"}
+    example = templates.example(1, 1, row)
+    assert example.completion == "at a\nbank"
+    assert example.choices == ("home", "at a\nbank")
+    assert example.answer == 1

@@ -156,7 +156,8 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
                 "signed_high": -0.01 if name in SIGNED_BELOW_ZERO else signed[i] + 0.05,
                 "alignment": c[i], "margin": margins[i], "threshold": lam * penalty[i],
                 "walk_away_price": max(0.0, outside / lam * prices.mean()),
-                "value": 0.5 * w[i] ** 2, "near_threshold": bool(abs(outside / lam / penalty[i] - 1) < 0.1),
+                "value": 0.5 * w[i] ** 2,
+                "near_threshold": bool(abs(outside / lam / penalty[i] - 1) < 0.1),
                 "covered_by": json.dumps(covered_by), "status": "in" if w[i] > 0 else "out",
             }
         )  # fmt: skip
@@ -169,13 +170,14 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         "min_eigenvalue": 0.05, "tolerance": 1e-7, "tau": 1.0, "residual_norm": 0.52,
         "signed": {"gap": 2e-12, "kkt_violation": 1e-11},
     }  # fmt: skip
+    made_from = {f"target_sketches/{TARGET}": sha("sketch"), "gradient_sketches/csqa/x": sha("x")}
     write(project, "kernel_matrix", "", {
         "kernel.safetensors": (
             {"K": K, "C": c[None], "tau": np.ones(1), "G": G, "T": target[None]},
             {"ids": ids, "targets": [TARGET]},
         ),
         "kernel.json": {"n": len(ids), "symmetric": True},
-    }, **{f"target_sketches/{TARGET}": sha("target sketch")})  # fmt: skip
+    }, **made_from)  # fmt: skip
     write(project, "kmm_weights", TARGET, {
         "weights.parquet": pd.DataFrame(rows),
         "certificate.json": certificate,
@@ -204,7 +206,7 @@ def subsets(project: Project, found: dict[str, Any], barred: dict[str, str] | No
                 "eligible": name not in barred,
                 "reason": barred.get(name, ""),
             }
-            for name in found["ids"]
+            for name in [*found["ranked"], *sorted(set(found["ids"]) - set(found["ranked"]))]
         ]
         subset = {
             "policy": policy, "k": 3, "budget": None, "datasets": chosen, "currency": "USD",

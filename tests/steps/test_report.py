@@ -8,13 +8,15 @@ from pathlib import Path
 
 import fabricated  # type: ignore[import-not-found]
 import pytest
+import yaml
 from fabricated import TARGET
 
-from appraise.artifacts import read_json, read_table
+from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.project import Project
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.report import STEP, standing, verdict_sentence
 from appraise.steps.step import run
+from appraise.summary import summary
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -127,8 +129,6 @@ def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> N
     table = read_table(folder / "weights.parquet")
     zero = dict.fromkeys(("weight", "low", "high", "chosen_probability", "signed_weight"), 0.0)
     table = table.assign(**zero, covered_by="[]", walk_away_price=None)
-    from appraise.artifacts import read_arrays
-
     files = {
         "weights.parquet": table,
         "certificate.json": read_json(folder / "certificate.json"),
@@ -169,3 +169,17 @@ def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) ->
     part = f"{TARGET}/kmm"
     fabricated.write(project, "lora_adapter", part, {"training.json": {"loss": [3.0, 2.0]}})
     assert run(STEP, project).made == (TARGET,)
+
+
+def test_without_a_bootstrap_there_are_no_intervals_and_no_failure(tmp_path: Path) -> None:
+    fabricated.project(tmp_path)
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    params["kmm_weights"]["bootstraps"] = 0
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    project = Project(tmp_path)
+    for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):
+        run(step, project)
+    page = (project.folder(STEP.noun, TARGET) / "report.html").read_text()
+    assert "not by chance" not in page
+    assert "(– to –)" in page
+    assert summary(project, TARGET)

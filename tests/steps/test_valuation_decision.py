@@ -11,7 +11,7 @@ import fabricated  # type: ignore[import-not-found]
 import pytest
 from fabricated import DATASETS, TARGET
 
-from appraise.artifacts import read_json, sha256_json
+from appraise.artifacts import read_json, read_table, sha256_json
 from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.steps.step import run
@@ -78,6 +78,7 @@ def test_evidence_names_what_was_read_and_what_that_was_made_from(
     assert evidence["auxiliary_datasets/csqa"] == project.content("auxiliary_datasets", "csqa")
     assert evidence["base_model"] == fabricated.sha("model")  # through the sketches' manifests
     assert "gradient_sketches/boolq" not in evidence
+    assert "gradient_sketches/csqa/x" not in evidence  # a file of what is named as a whole
     assert all(len(content) == 64 for content in evidence.values())
 
 
@@ -111,8 +112,6 @@ def test_a_dataset_that_may_not_be_bought_says_so(tmp_path: Path) -> None:
 def test_without_prices_in_the_penalty_there_is_no_price_to_walk_away_from(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
     folder = project.open("kmm_weights", TARGET)
-    from appraise.artifacts import read_table
-
     table = read_table(folder / "weights.parquet").assign(walk_away_price=math.nan)
     certificate = read_json(folder / "certificate.json")
     files = {"weights.parquet": table, "certificate.json": certificate}

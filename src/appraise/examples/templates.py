@@ -2,7 +2,8 @@
 
 A template is text with `{column}` in it, as in `"{passage}\\n{question}\\n{options}"`. It can name
 columns and nothing else: no attributes, indexes, conversions or formats. `{column:-text}` leaves
-out `text` where the column starts with it. `{{` and `}}` are braces.
+out `text` where the column starts with it; `{column:unlabelled}` leaves out an answer's label, as
+in `B. bank`. `{{` and `}}` are braces.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from appraise.params import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LABEL = re.compile(r"([A-Z])[.:)]\s")
+UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,14 @@ class Template:
 
     @cached_property
     def parts(self) -> tuple[tuple[str, str | None, str], ...]:
-        """Literal text, the column that follows it (or None), and the prefix to leave out."""
+        """Literal text, the column that follows it (or None), and its form."""
         parts = []
         try:
             for literal, name, form, conversion in string.Formatter().parse(self.text):
-                prefix = form or ""
-                if name is not None and (
-                    not _plain(name) or conversion or prefix[:1] not in ("", "-")
-                ):
+                known = not form or form == UNLABELLED or form.startswith("-")
+                if name is not None and (not _plain(name) or conversion or not known):
                     raise ValueError(f"{{{name}}}")
-                parts.append((literal, name, prefix[1:]))
+                parts.append((literal, name, form or ""))
         except ValueError as error:
             raise OfferError(
                 f"{self.role} template {self.text!r}: expected plain column names in braces, as in "
@@ -96,6 +96,11 @@ class Template:
         """The columns it names."""
         return tuple(name for _, name, _ in self.parts if name is not None)
 
+    @property
+    def unlabelled(self) -> bool:
+        """Whether labels of answers are left out."""
+        return any(form == UNLABELLED for _, _, form in self.parts)
+
     def render(self, row: Mapping[str, Any]) -> str:
         """The row as text. A column that this row lacks is empty.
 
@@ -103,10 +108,15 @@ class Template:
         each element elsewhere (options).
         """
         rendered = ""
-        for literal, name, prefix in self.parts:
+        for literal, name, form in self.parts:
             rendered += literal
             if name is not None:
-                rendered += self._value(row.get(name)).removeprefix(prefix).strip()
+                value = self._value(row.get(name))
+                if form.startswith("-"):
+                    value = value.removeprefix(form[1:])
+                elif form == UNLABELLED and self.role != "choices":
+                    value = without_label(value)
+                rendered += value.strip()
         return _SURROGATE.sub("\ufffd", rendered).strip()
 
     def _value(self, value: Any) -> str:
@@ -157,6 +167,12 @@ def choices_of(text: str) -> tuple[str, ...]:
         else:
             choices[-1] += f"\n{line}"
     return tuple(choices)
+
+
+def without_label(text: str) -> str:
+    """An answer without the label it starts with: `B. bank` is `bank`."""
+    label = _LABEL.match(text)
+    return text[label.end() :].strip() if label else text
 
 
 def answer_of(completion: str, choices: tuple[str, ...]) -> int | None:
@@ -217,6 +233,8 @@ class RowTemplates:
         """One row as an example."""
         completion = self.completion.render(row)
         choices = choices_of(self.choices.render(row)) if self.choices else None
+        if choices is not None and self.choices is not None and self.choices.unlabelled:
+            choices = tuple(without_label(choice) for choice in choices)  # labels part them first
         return Example(
             row=number,
             size=size,

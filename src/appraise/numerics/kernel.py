@@ -105,6 +105,13 @@ def exact_sum(rows: Floats, counts: Floats | None = None) -> tuple[Floats, int]:
     return (grid.sum(axis=0) if counts is None else counts @ grid), exponent
 
 
+def mean_norm(rows: ArrayLike) -> float:
+    """Length of the mean of the rows (m, d), before any normalisation."""
+    table = as_rows(rows)
+    peak = float(np.abs(table).max()) or 1.0
+    return peak * math.sqrt(float(np.sum((table / peak).mean(axis=0) ** 2)))
+
+
 def noise_share(rows: ArrayLike) -> float:
     """By how much sampling inflates ‖ḡ‖²: tr(Cov)/m as a share of ‖ḡ‖².
 
@@ -119,7 +126,7 @@ def noise_share(rows: ArrayLike) -> float:
     table = as_rows(rows)
     if len(table) < 2:
         return math.nan
-    table = table / np.abs(table).max()
+    table = table / (float(np.abs(table).max()) or 1.0)
     mean = table.mean(axis=0)
     noise = float(np.sum((table - mean) ** 2)) / (len(table) - 1) / len(table)
     length = float(np.sum(mean**2))

@@ -106,7 +106,9 @@ class Solution:
 
 @dataclass(frozen=True)
 class Path:
-    """The whole solution path in λ, piecewise linear between its knots.
+    """The whole solution path in λ: exact at its knots, linear between them.
+
+    Where LARS failed, far down the path of a singular kernel, some knots between may be missing.
 
     Attributes:
         lambdas: (L,) descending, the first is λ_max.
@@ -198,11 +200,14 @@ def solve_program(
             "K, c and tau must be inner products of the same vectors"
         )
     if not certificate.relative_error <= tolerance:
+        remedy = "raise lambda or add a small ridge"
+        if "infeasible" in run.status:
+            remedy = "K, c and tau must be inner products of the same vectors"
         raise SolverError(
             f"expected an error within {tolerance:g}, found a duality gap of {certificate.gap:.3g} "
             f"and a KKT violation of {certificate.kkt_violation:.3g} (OSQP: {run.status}, "
             f"{run.iterations} iterations; condition number {certificate.condition_number:.3g}); "
-            "raise lambda or add a small ridge"
+            f"{remedy}"
         )
     return Solution(weights, program.margins(weights), lam, certificate, run, tolerance)
 
@@ -251,8 +256,8 @@ def regularisation_path(
 
     By scikit-learn's LARS (`lars_path_gram`), with u_i = p_i w_i so that its penalty is uniform.
     LARS degenerates with copies and collinear datasets: every knot is checked against the
-    optimality conditions, solved anew where it fails, and the path is continued on a geometric
-    grid where LARS stopped above λ_max / 100.
+    conditions of optimality, solved anew where it fails, and continued on a geometric grid where
+    LARS stopped above λ_max / 100.
 
     Raises:
         SolverError: the program is ill-posed.
@@ -272,7 +277,11 @@ def regularisation_path(
     for lam in grid:
         knots.append(float(lam))
         found.append(_knot(program, float(lam), found[-1]))
-    return Path(np.array(knots), np.array(found))
+    table = np.array(found)
+    table[np.abs(table) <= 1e-12 * np.abs(table).max(initial=0.0)] = (
+        0.0  # left by a dataset that left
+    )
+    return Path(np.array(knots), table)
 
 
 def _knot(program: Program, lam: float, guess: Floats) -> Floats:

@@ -6,10 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from appraise.errors import ParamsError
+from appraise.steps.step import Step  # here: imported later, the module would hide the function
 
 if TYPE_CHECKING:
-    from appraise.steps.step import Step
-
     STEPS: tuple[Step, ...]
 
 NOUNS = (

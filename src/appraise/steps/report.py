@@ -64,9 +64,10 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "bought": bought,
         "candidates": len(table),
         "positive": int((table["weight"] > 0).sum()),
-        "widest": max((item["high"] for item in decision["bought"]), default=1.0) or 1.0,
-        "reach": max(max(item["alignment"], item["threshold"]) for item in valued),
+        "widest": max((item["high"] or item["weight"] for item in decision["bought"]), default=1.0),
+        "reach": max(max(item["alignment"], item["threshold"]) for item in valued) or 1.0,
         "priced": any(item["walk_away_price"] is not None for item in valued),
+        "proven": _proven(decision["certificate"]),
         "overlaps": _overlaps(cards, target),
         "outcome": _outcome(outcome),
         "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
@@ -74,6 +75,11 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "policies": POLICIES,
         "figures": _figures(project, target, decision, table),
     }
+
+
+def _proven(certificate: dict[str, Any]) -> bool:
+    worst = max(certificate["gap"], certificate["kkt_violation"])
+    return bool(worst <= certificate["tolerance"])
 
 
 def _cards(project: Project) -> dict[str, Any]:
@@ -176,7 +182,8 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
         policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
         for policy in decision["policies"]
     }
-    weight, low, high = (table[name].to_numpy("float64") for name in ("weight", "low", "high"))
+    weight = table["weight"].to_numpy("float64")  # no bootstrap: no interval to draw
+    low, high = (table[end].fillna(table["weight"]).to_numpy("float64") for end in ("low", "high"))
     lam = decision["certificate"]["lambda"]
     drawn = {
         "weights": weights_bar(ids, weight, low, high, bought, fmt="svg"),
@@ -202,8 +209,8 @@ def _model_name(source: str) -> str:
     return one_line(member.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf"))
 
 
-def _number(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _nicely(text: str) -> str:
@@ -225,7 +232,7 @@ def _environment() -> Environment:
     filters: dict[str, Callable[..., str]] = {
         "money": lambda amount, currency: _nicely(money(amount, currency)),
         "about": _about,
-        "percent": lambda share: _nicely(percent(share)),
+        "percent": lambda share: "–" if share is None else _nicely(percent(share)),
         "number": _number,
         "signed": signed,
         "scientific": lambda value: _nicely(scientific(value)),

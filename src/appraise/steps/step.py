@@ -73,7 +73,9 @@ class Made:
     removed: tuple[str, ...]
 
 
-def run(step: Step, project: Project, keys: Sequence[str] | None = None, force: bool = False) -> Made:
+def run(
+    step: Step, project: Project, keys: Sequence[str] | None = None, force: bool = False
+) -> Made:
     """Bring partitions of a step up to date.
 
     Args:

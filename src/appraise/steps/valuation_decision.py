@@ -11,7 +11,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,9 @@ NUMBERS = (
     "weight", "low", "high", "chosen_probability", "alignment", "margin", "threshold",
     "walk_away_price", "value", "penalty", "signed_weight", "signed_low", "signed_high",
 )  # fmt: skip
+
+
+RESAMPLED = ("low", "high", "chosen_probability", "signed_low", "signed_high")
 
 
 @dataclass(frozen=True)
@@ -99,23 +102,21 @@ def _read(project: Project, target: str) -> _Valued:
     table = read_table(project.open("kmm_weights", target) / "weights.parquet")
     plain = [_plain(row) for row in table.to_dict("records")]
     rows: dict[str, dict[str, Any]] = {row["id"]: row for row in plain}
-    ranked = sorted(
-        (r for r in rows.values() if r["weight"] > 0), key=lambda r: (-r["weight"], r["id"])
-    )
-    for row in rows.values():
-        row["rank"] = 0
-    for place, row in enumerate(ranked, start=1):
-        row["rank"] = place
+    if project.params.kmm_weights.bootstraps == 0:  # nothing was resampled: claim no interval
+        for row in rows.values():
+            row |= dict.fromkeys(RESAMPLED)
     offers = {o["id"]: o for o in read_json(project.open("offers") / "offers.json")["offers"]}
     subset = read_json(project.open("selected_subset", f"{target}/kmm") / "subset.json")
-    strangers = sorted((set(rows) | set(subset["datasets"])) - set(offers)) or sorted(
-        set(subset["datasets"]) - set(rows)
-    )
+    ranked = {item["id"] for item in subset["ranking"]}
+    strangers = sorted((set(rows) - set(offers)) | (set(rows) ^ ranked))
     if strangers:
         raise ArtifactError(
             f"decision of {target}: expected weights, subset and offers of the same datasets, "
             f"found {', '.join(strangers)} in some only; run the steps from `appraise offers` on"
         )
+    useful = [item["id"] for item in subset["ranking"] if rows[item["id"]]["weight"] > 0]
+    for dataset, row in rows.items():
+        row["rank"] = 1 + useful.index(dataset) if dataset in useful else 0
     priced = project.params.kmm_weights.penalty == "price"
     names = short_names({name: offer["title"] for name, offer in offers.items()})
     return _Valued(rows, offers, subset, names, _evidence(project, target), priced)
@@ -188,7 +189,7 @@ def _all_refused(valued: _Valued) -> list[dict[str, Any]]:
             margin=row["margin"],
             threshold=row["threshold"],
             weight=row["weight"],
-            signed_high=row["signed_high"],
+            signed_high=math.inf if row["signed_high"] is None else row["signed_high"],
             covered_by=valued.coverers(dataset),
             priced=valued.priced,
             rank=row["rank"],
@@ -250,7 +251,14 @@ def _evidence(project: Project, target: str) -> dict[str, str]:
         manifest = project.manifest(noun, key)
         found[f"{noun}/{key}".rstrip("/")] = manifest["content"]
         through |= {n: sha for n, sha in manifest["inputs"].items() if SHA256.fullmatch(sha)}
-    return dict(sorted({**through, **found}.items()))
+    # a file of a partition that is named as a whole needs no line of its own
+    beyond = {n: sha for n, sha in through.items() if not _within(n, found)}
+    return dict(sorted({**beyond, **found}.items()))
+
+
+def _within(name: str, partitions: Container[str]) -> bool:
+    parts = name.split("/")
+    return any("/".join(parts[:end]) in partitions for end in range(1, len(parts)))
 
 
 def _keys(project: Project) -> list[str]:

@@ -1,0 +1,44 @@
+"""The adapters that were trained, and what they score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appraise.artifacts import read_json
+from appraise.project import Project
+from assets.tables import picture, table
+from orchestration.pipeline import Shown
+
+
+def describe_adapter(project: Project, key: str) -> dict[str, Any]:
+    """The training curve and what was trained on."""
+    from appraise.pictures import loss_curves
+
+    training = read_json(project.open("lora_adapter", key) / "training.json")
+    mix = [{"id": name, "share": share} for name, share in training.get("mix", {}).items()]
+    found: dict[str, Any] = {
+        "mix": table(mix),
+        **{name: training[name] for name in ("steps", "tokens", "examples") if name in training},
+    }
+    if not training["loss"]:
+        return found
+    png = loss_curves({key.split("/")[1]: training["loss"]})
+    last = float(training["loss"][-1])
+    return found | {"training": picture(png, "Loss at each training step"), "last_loss": last}
+
+
+def describe_evaluation(project: Project, key: str) -> dict[str, Any]:
+    """Held-out loss and accuracy, by component."""
+    metrics = read_json(project.open("evaluation", key) / "metrics.json")
+    names = ("loss", "tokens", "items", "accuracy", "accuracy_stderr")
+    parts = [{"component": name, **found} for name, found in metrics["components"].items()]
+    return {
+        "components": table(parts),
+        **{name: metrics[name] for name in names if metrics.get(name) is not None},
+    }
+
+
+SHOWN = (
+    Shown("lora_adapter", "training", ("pytorch", "safetensors"), "ml", describe_adapter),
+    Shown("evaluation", "training", ("pytorch", "parquet"), "ml", describe_evaluation),
+)

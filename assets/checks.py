@@ -1,0 +1,200 @@
+"""The checks: each a function of the project, which looks at all that is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dagster import AssetCheckSeverity, MetadataValue
+
+from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.errors import SolverError
+from appraise.project import Project
+from assets.tables import table
+from orchestration.pipeline import Verdict
+
+MOST_ROWS = 50
+
+
+def datasets_valid(project: Project) -> Verdict:
+    """Every dataset that goes on is what the later steps take it for; recomputed from its rows."""
+    fewest = project.params.auxiliary_datasets.min_examples
+    faults, rows = [], []
+    for key in _going_on(project, "auxiliary_datasets"):
+        folder = project.open("auxiliary_datasets", key)
+        examples = read_table(folder / "examples.parquet")
+        found = {
+            "too few examples": max(0, fewest - len(examples)),
+            "empty prompt": int((examples["prompt"].str.strip() == "").sum()),
+            "empty completion": int((examples["completion"].str.strip() == "").sum()),
+            "repeated": int(examples["id"].duplicated().sum()),
+        }
+        faults += [{"id": key, "fault": name, "rows": n} for name, n in found.items() if n]
+        expectations = read_json(folder / "validation.json")
+        met = sum(bool(one["success"]) for one in expectations)
+        card = read_json(folder / "card.json")
+        rows.append(
+            {
+                "id": key,
+                "rows": card["rows"],
+                "kept": len(examples),
+                "expectations_met": f"{met} of {len(expectations)}",
+            }
+        )
+    docs = project.root / ".appraise" / "data_docs" / "index.html"
+    metadata = {
+        "datasets": table(rows),
+        "faults": table(faults),
+        "failed_rows": table(_all_failed_rows(project, [row["id"] for row in rows])),
+        "data_docs": MetadataValue.path(str(docs)),
+    }
+    return Verdict(bool(rows) and not faults, metadata)
+
+
+def datasets_set_aside(project: Project) -> Verdict:
+    """Whether any dataset was set aside, here or when the offers were read; a warning."""
+    aside = read_json(project.open("offers") / "offers.json")["set_aside"]
+    reasons = {
+        key: project.set_aside("auxiliary_datasets", key)
+        for key in project.partitions("auxiliary_datasets")
+    }
+    here = {key: reason for key, reason in reasons.items() if reason}
+    metadata = {
+        "set_aside": table(
+            [*aside, *({"id": key, "reason": reason} for key, reason in here.items())]
+        ),
+        "failed_rows": table(_all_failed_rows(project, here)),
+    }
+    return Verdict(not here and not aside, metadata, AssetCheckSeverity.WARN)
+
+
+def failed_rows(validation: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that failed an expectation, as validation.json lists them."""
+    return [
+        {name: row.get(name) for name in ("row", "column", "reason", "value")}
+        for one in validation
+        for row in one.get("failed_rows", ())
+    ]
+
+
+def _all_failed_rows(project: Project, keys: Iterable[str]) -> list[dict[str, Any]]:
+    rows = [
+        {"id": key, **row}
+        for key in keys
+        for row in failed_rows(
+            read_json(project.open("auxiliary_datasets", key) / "validation.json")
+        )
+    ]
+    return rows[:MOST_ROWS]
+
+
+def sketches_finite(project: Project) -> Verdict:
+    """NaN, infinity or nothing but zeros in a sketch."""
+    import numpy as np
+
+    faults, examples = [], 0
+    for key in _going_on(project, "gradient_sketches"):
+        arrays, _ = read_arrays(project.open("gradient_sketches", key) / "sketch.safetensors")
+        rows = arrays["rows"]
+        examples += len(rows)
+        bad = int((~np.isfinite(rows)).any(axis=1).sum())
+        if bad or not rows.any():
+            faults.append({"id": key, "rows_not_finite": bad, "all_zero": not rows.any()})
+    return Verdict(not faults, {"examples": examples, "faults": table(faults)})
+
+
+def kernel_symmetric_psd(project: Project) -> Verdict:
+    """K from its file, checked anew."""
+    from appraise.numerics.kernel import kernel_evidence
+
+    arrays, _ = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    tolerance = project.params.kernel_matrix.tolerance
+    try:
+        evidence = kernel_evidence(arrays["K"], tolerance)
+    except SolverError as error:
+        return Verdict(False, {"found": str(error), "tolerance": tolerance})
+    return Verdict(
+        True,
+        {
+            "min_eigenvalue": evidence.min_eigenvalue,
+            "max_eigenvalue": evidence.max_eigenvalue,
+            "tolerance": tolerance,
+        },
+    )
+
+
+def certificate_within_tolerance(project: Project) -> Verdict:
+    """Each target's weights against K and c."""
+    from appraise.numerics.kmm import certify
+
+    arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    rows, passed = [], True
+    for target in project.partitions("kmm_weights"):
+        folder = project.open("kmm_weights", target)
+        stated = read_json(folder / "certificate.json")
+        weights = read_table(folder / "weights.parquet")
+        row: dict[str, Any] = {
+            "target": target,
+            "gap": None,
+            "kkt_violation": None,
+            "tolerance": None,
+        }
+        if list(weights["id"]) != list(meta["ids"]) or target not in meta["targets"]:
+            passed = False
+            rows.append(row | {"found": "weights of another kernel"})
+            continue
+        place = meta["targets"].index(target)
+        found = certify(
+            arrays["K"],
+            arrays["C"][place],
+            float(arrays["tau"][place]),
+            weights["weight"].to_numpy("float64"),
+            float(stated["lambda"]),
+            weights["penalty"].to_numpy("float64"),
+            float(stated["ridge"]),
+            bool(stated["nonnegative"]),
+        )
+        good = max(found.gap, found.kkt_violation) <= stated["tolerance"]
+        passed = passed and good
+        numbers = {"gap": float(found.gap), "kkt_violation": float(found.kkt_violation)}
+        said = "optimal" if good else "not optimal"
+        rows.append(row | numbers | {"tolerance": stated["tolerance"], "found": said})
+    return Verdict(bool(passed) and bool(rows), {"targets": table(rows)})
+
+
+def no_overlap_with_test(project: Project) -> Verdict:
+    """The questions of all that any policy buys against those of the target's test split."""
+    from appraise.examples.overlap import fingerprints, known_fingerprints
+
+    shared, compared = [], 0
+    for target in project.partitions("target_sets"):
+        test = read_table(project.open("target_sets", target) / "test.parquet")
+        known = set(known_fingerprints(test["prompt"]))
+        for dataset in _bought(project, target):
+            folder = project.open("auxiliary_datasets", dataset)
+            examples = read_table(folder / "examples.parquet")
+            compared += len(examples)
+            for identity, prompt in zip(examples["id"], examples["prompt"], strict=True):
+                if not known.isdisjoint(fingerprints(prompt)):
+                    shared.append({"target": target, "dataset": dataset, "example": identity})
+    metadata = {
+        "examples_compared": compared,
+        "shared": len(shared),
+        "examples": table(shared[:MOST_ROWS]),
+    }
+    return Verdict(not shared, metadata)
+
+
+def _bought(project: Project, target: str) -> list[str]:
+    """What any policy buys for a target."""
+    subsets = [
+        read_json(project.open("selected_subset", key) / "subset.json")["datasets"]
+        for key in project.partitions("selected_subset")
+        if key.startswith(f"{target}/")
+    ]
+    return sorted({dataset for datasets in subsets for dataset in datasets})
+
+
+def _going_on(project: Project, noun: str) -> list[str]:
+    """The partitions that were not set aside."""
+    return [key for key in project.partitions(noun) if project.set_aside(noun, key) is None]

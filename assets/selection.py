@@ -1,0 +1,57 @@
+"""What each policy buys, and the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appraise.artifacts import read_json
+from appraise.project import Project
+from assets import checks
+from assets.tables import table
+from orchestration.pipeline import Check, Shown
+
+
+def describe_subset(project: Project, key: str) -> dict[str, Any]:
+    """What a policy buys, at what price, and its ranking."""
+    subset = read_json(project.open("selected_subset", key) / "subset.json")
+    return {
+        "datasets": ", ".join(subset["datasets"]) or "none",
+        "cost": float(subset["cost"]),
+        "currency": subset["currency"],
+        "ranking": table(subset["ranking"]),
+    }
+
+
+def describe_decision(project: Project, key: str) -> dict[str, Any]:
+    """What was bought and refused, with the reasons."""
+    decision = read_json(project.open("valuation_decision", key) / "decision.json")
+    columns = ("id", "price", "weight", "reason")
+    return {
+        "decision_id": decision["decision_id"],
+        "title": decision["title"],
+        **{
+            name: table({column: one.get(column) for column in columns} for one in decision[name])
+            for name in ("bought", "refused")
+        },
+        "set_aside": table(decision["set_aside"]),
+        "currency": decision["currency"],
+    }
+
+
+SHOWN = (
+    Shown(
+        "selected_subset",
+        "valuation",
+        ("json",),
+        "purchasing",
+        describe_subset,
+        (
+            Check(
+                "no_overlap_with_test",
+                "No example of what is bought asks what the target's test split asks.",
+                checks.no_overlap_with_test,
+            ),
+        ),
+    ),
+    Shown("valuation_decision", "evidence", ("json",), "purchasing", describe_decision),
+)

@@ -1,0 +1,62 @@
+"""The base model, and the gradients of datasets and targets at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appraise.artifacts import read_arrays, read_json
+from appraise.project import Project
+from assets import checks
+from orchestration.pipeline import Check, Describe, Shown
+
+
+def describe_base_model(project: Project, key: str) -> dict[str, Any]:
+    """What sketches must have in common to be compared."""
+    return dict(read_json(project.open("base_model", key) / "fingerprint.json"))
+
+
+def describe_sketch(noun: str) -> Describe:
+    """Metadata of a sketch: its shape, losses and how it was projected."""
+
+    def describe(project: Project, key: str) -> dict[str, Any]:
+        reason = project.set_aside(noun, key)
+        if reason:
+            return {"set_aside": reason}
+        arrays, meta = read_arrays(project.open(noun, key) / "sketch.safetensors")
+        examples, dimension = arrays["rows"].shape
+        return {
+            "examples": int(examples),
+            "dimension": int(dimension),
+            "projection": str(meta["projection"]),
+            "mean_loss": float(arrays["loss"].mean()),
+            "tokens": int(arrays["tokens"].sum()),
+            "fingerprint": str(meta["fingerprint"]),
+        }
+
+    return describe
+
+
+SHOWN = (
+    Shown("base_model", "gradients", ("huggingface", "safetensors"), "ml", describe_base_model),
+    Shown(
+        "gradient_sketches",
+        "gradients",
+        ("pytorch", "safetensors"),
+        "ml",
+        describe_sketch("gradient_sketches"),
+        (
+            Check(
+                "sketches_finite",
+                "No sketch has NaN or infinity in it, and none is all zeros.",
+                checks.sketches_finite,
+            ),
+        ),
+    ),
+    Shown(
+        "target_sketches",
+        "gradients",
+        ("pytorch", "safetensors"),
+        "ml",
+        describe_sketch("target_sketches"),
+    ),
+)

@@ -1,0 +1,103 @@
+"""`python -m orchestration`: the main job in this process, then the decision in short."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from appraise import errors
+from appraise.errors import AppraiseError
+from appraise.project import Project
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def prepare_home(root: Path) -> Path:
+    """DAGSTER_HOME, with our `dagster.yaml` unless there is one."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(root / ".dagster")))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").is_file():
+        ours = [folder / "infra" / "dagster.yaml" for folder in (root, REPOSITORY)]
+        found = next((path for path in ours if path.is_file()), None)
+        if found is None:
+            raise errors.ArtifactError(
+                f"{ours[0]}: expected Dagster's settings, found no file; restore it from the "
+                "repository"
+            )
+        (home / "dagster.yaml").write_bytes(found.read_bytes())
+    return home
+
+
+def run_everything(root: Path) -> None:
+    """Run the job `everything` in this process.
+
+    Raises:
+        AppraiseError: a step failed on something that was given; its own class and message.
+    """
+    os.environ["APPRAISE_PROJECT"] = str(root)
+    from dagster import DagsterInstance
+
+    from orchestration.definitions import defs
+    from orchestration.jobs import EVERYTHING
+
+    with DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(EVERYTHING).execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"progress": {"config": {}}}},
+            raise_on_error=False,
+        )
+        failures = [event for event in result.all_events if event.is_step_failure]
+    if failures:
+        raise _failure(failures[0].step_failure_data)
+    if not result.success:
+        raise RuntimeError("the run failed outside of its steps; see Dagster's pages (`make ui`)")
+
+
+def _failure(found: object) -> Exception:
+    """The error of a failed step as the library raised it, or the traceback of a defect of ours."""
+    said = getattr(found, "user_failure_data", None)
+    if said is None:
+        return RuntimeError(getattr(found, "error").to_string())  # noqa: B009
+    error = AppraiseError(said.description)
+    code = said.metadata.get("exit_code")
+    error.exit_code = int(code.value) if code else 1
+    return error
+
+
+@click.command()
+@click.option(
+    "--project",
+    "root",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=".",
+    show_default=True,
+    help="The folder with params.yaml.",
+)
+def main(root: Path) -> None:
+    """Bring every asset up to date, record it in Dagster, DVC and MLflow, print the decision.
+
+    Exit codes: 0 done, 2 something given is wrong (one line says what, and what to do),
+    130 stopped, 1 a defect of ours.
+    """
+    root = root.resolve()
+    try:
+        prepare_home(root)
+        run_everything(root)
+        from appraise.summary import summary
+
+        project = Project(root)
+        for target in project.params.target_sets:
+            click.echo(summary(project, target))
+    except AppraiseError as error:
+        click.secho(f"appraise: {error}", err=True, fg="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("appraise: stopped; run the same command again to go on", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

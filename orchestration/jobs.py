@@ -1,0 +1,188 @@
+"""The assets, their checks, and the job that materialises everything.
+
+Dagster refuses an asset job over assets with different partitions, and ours have four kinds. So
+`everything` is a graph of ops with the edges of the asset graph; each op makes what the asset of
+its name makes, all partitions of it, and logs the same events.
+"""
+# No postponed annotations here: Dagster reads the type of `context`.
+
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    DependencyDefinition,
+    Failure,
+    GraphDefinition,
+    In,
+    JobDefinition,
+    MaterializeResult,
+    Nothing,
+    OpDefinition,
+    OpExecutionContext,
+    Out,
+    Output,
+    PartitionsDefinition,
+    asset_check,
+    colored_console_logger,
+    in_process_executor,
+    multi_asset,
+    op,
+)
+
+from appraise.steps.step import Partitions
+from orchestration.materialise import Materialised, examine, materialise
+from orchestration.partitions import definitions, library_key, mapping
+from orchestration.pipeline import Check, Pipeline
+from orchestration.progress import progress_logger
+
+EVERYTHING = "everything"
+AFTER = {"lora_adapter": ("valuation_decision",)}  # first decide, and record it; then train
+
+
+def assets(pipeline: Pipeline) -> list[AssetsDefinition]:
+    """An asset for each stage, with the partitions of its step."""
+    kinds = definitions(pipeline.project().params)
+    return [_asset(pipeline, noun, kinds) for noun in pipeline.stages]
+
+
+def _asset(
+    pipeline: Pipeline, noun: str, kinds: dict[Partitions, PartitionsDefinition | None]
+) -> AssetsDefinition:
+    stage, shown, kind = pipeline.stages[noun], pipeline.shown[noun], pipeline.partitions(noun)
+    deps = [
+        AssetDep(need, partition_mapping=mapping(kind, pipeline.partitions(need)))
+        for need in stage.needs
+    ]
+    spec = AssetSpec(
+        noun,
+        deps=deps,
+        description=stage.description,
+        group_name=shown.group,
+        kinds=set(shown.kinds),
+        owners=[f"team:{shown.owner}"],
+        code_version=pipeline.code_version(noun),
+        partitions_def=kinds[kind],
+        metadata={"params": ", ".join(stage.sections) or "none", "dvc_stage": noun},
+    )
+
+    @multi_asset(
+        name=noun,
+        specs=[spec],
+        backfill_policy=BackfillPolicy.single_run() if kind else None,
+        required_resource_keys={"mlflow"},
+    )
+    def materialise_asset(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
+        keys = [library_key(kind, key) for key in context.partition_keys] if kind else [""]
+        existing = set(pipeline.step(noun).keys(pipeline.project()))
+        wanted = [key for key in keys if key in existing] or keys
+        for key in sorted(set(keys) - set(wanted)):
+            context.log.warning(f"{noun}: {key} was set aside before this step")
+        done = materialise(pipeline, noun, context, context.resources.mlflow, wanted)
+        yield from _results(context, noun, keys, done)
+
+    return materialise_asset
+
+
+def _results(
+    context: AssetExecutionContext, noun: str, keys: list[str], done: list[Materialised]
+) -> Iterator[MaterializeResult[None]]:
+    """Of one partition, its result. Of many, Dagster would give all the same data version: so a
+    result that says that the asset is there, then an event of its own for each partition."""
+    if len(keys) == 1:
+        one = done[0]
+        yield MaterializeResult(noun, metadata=one.metadata, tags=one.tags)
+        return
+    yield MaterializeResult(noun)
+    for one in done:
+        context.log_event(one.event())
+
+
+def asset_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
+    """The checks, each of one asset."""
+    return [
+        _asset_check(pipeline, noun, check)
+        for noun in pipeline.stages
+        for check in pipeline.shown[noun].checks
+    ]
+
+
+def _asset_check(pipeline: Pipeline, noun: str, check: Check) -> AssetChecksDefinition:
+    @asset_check(
+        asset=noun, name=check.name, description=check.description, blocking=check.blocking
+    )
+    def examine_asset() -> AssetCheckResult:
+        found = examine(pipeline, noun, check)
+        return AssetCheckResult(
+            passed=found.passed, metadata=found.metadata, severity=found.severity
+        )
+
+    return examine_asset
+
+
+def everything(pipeline: Pipeline, resources: dict[str, Any]) -> JobDefinition:
+    """The job that brings every partition of every asset up to date, and no more than that."""
+    stages = pipeline.stages.values()
+    graph = GraphDefinition(
+        name=EVERYTHING,
+        description="Bring every asset up to date: compute what is missing or out of date.",
+        node_defs=[_op(pipeline, stage.noun) for stage in stages],
+        dependencies={
+            stage.noun: {
+                need: DependencyDefinition(need) for need in _waits_for(pipeline, stage.noun)
+            }
+            for stage in stages
+        },
+    )
+    return graph.to_job(
+        resource_defs=resources,
+        executor_def=in_process_executor,
+        logger_defs={"console": colored_console_logger, "progress": progress_logger},
+    )
+
+
+def _waits_for(pipeline: Pipeline, noun: str) -> tuple[str, ...]:
+    needs = pipeline.stages[noun].needs
+    return needs + tuple(n for n in AFTER.get(noun, ()) if n in pipeline.stages and n not in needs)
+
+
+def _op(pipeline: Pipeline, noun: str) -> OpDefinition:
+    stage, checks = pipeline.stages[noun], pipeline.shown[noun].checks
+
+    @op(
+        name=noun,
+        description=stage.description,
+        ins={need: In(Nothing) for need in _waits_for(pipeline, noun)},
+        out=Out(Nothing),
+        required_resource_keys={"mlflow"},
+    )
+    def materialise_all(context: OpExecutionContext) -> Iterator[Any]:
+        # Events are yielded: those given to `context.log_event` are lost when the op fails.
+        for one in materialise(pipeline, noun, context, context.resources.mlflow):
+            yield one.event()
+        stopped = []
+        for check in checks:
+            found = examine(pipeline, noun, check)
+            yield found
+            if found.passed:
+                continue
+            context.log.warning(f"{noun}: check {check.name} failed")
+            if check.blocking and found.severity == AssetCheckSeverity.ERROR:
+                stopped.append(check.name)
+        if stopped:
+            raise Failure(
+                f"{noun}: expected the checks to pass, found {', '.join(stopped)} failing; see "
+                "the asset's checks in Dagster (`make ui`)",
+                metadata={"exit_code": 2},
+                allow_retries=False,
+            )
+        yield Output(None)
+
+    return materialise_all

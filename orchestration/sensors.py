@@ -1,0 +1,133 @@
+"""What starts by itself: reporting what `dvc repro` made; revaluing, on new offers or weekly."""
+
+from __future__ import annotations
+
+import json
+
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    JobDefinition,
+    RunRequest,
+    RunsFilter,
+    ScheduleDefinition,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from appraise.artifacts import sha256_file
+from appraise.errors import AppraiseError
+from orchestration.data_versions import DataVersions
+from orchestration.dvc_record import locked_md5
+from orchestration.partitions import dagster_key, offered
+from orchestration.pipeline import Pipeline
+
+AT_WORK = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+
+
+def report_versions(pipeline: Pipeline, instance: DagsterInstance) -> list[tuple[str, str]]:
+    """Tell Dagster of partitions on disk that it does not know as they are: (noun, key) of each."""
+    project = pipeline.project()
+    if project.partitions("offers"):
+        offered(pipeline, project, instance)
+    reported = []
+    for noun in pipeline.stages:
+        versions = DataVersions(pipeline, project, instance, noun)
+        for key in project.partitions(noun):
+            if versions.known(key):
+                continue
+            event = AssetMaterialization(
+                AssetKey(noun),
+                description="Made outside of Dagster, by `dvc repro` or the command line.",
+                partition=dagster_key(pipeline.partitions(noun), key),
+                metadata={
+                    "content_sha256": project.content(noun, key),
+                    "dvc_md5": locked_md5(pipeline.root, noun) or "not recorded",
+                },
+                tags=versions.tags(key),
+            )
+            instance.report_runless_asset_event(event)
+            reported.append((noun, key))
+    return reported
+
+
+def reported_versions(pipeline: Pipeline) -> SensorDefinition:
+    """A sensor on `dvc.lock`."""
+
+    @sensor(
+        name="reported_versions",
+        description="Reports what `dvc repro` or `dvc pull` changed as new data versions.",
+        minimum_interval_seconds=15,
+        default_status=DefaultSensorStatus.RUNNING,
+    )
+    def evaluate(context: SensorEvaluationContext) -> SkipReason:
+        lock = pipeline.root / "dvc.lock"
+        if not lock.is_file():
+            return SkipReason("There is no dvc.lock yet.")
+        now = sha256_file(lock)
+        if now == context.cursor:
+            return SkipReason("dvc.lock is as it was.")
+        if context.instance.get_runs_count(RunsFilter(statuses=AT_WORK)):
+            return SkipReason("A run is at work; it reports what it makes itself.")
+        reported = report_versions(pipeline, context.instance)
+        context.update_cursor(now)
+        names = ", ".join(f"{noun} {key}".strip() for noun, key in reported)
+        return SkipReason(f"Reported {len(reported)} versions: {names}" if names else "All known.")
+
+    return evaluate
+
+
+def new_offers(pipeline: Pipeline, job: JobDefinition) -> SensorDefinition:
+    """A sensor on the pool file."""
+
+    @sensor(
+        name="new_offers",
+        description="Revalues when the pool of offers changes.",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=DefaultSensorStatus.STOPPED,
+    )
+    def evaluate(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        project = pipeline.project()
+        try:
+            now = sha256_file(project.root / project.params.offers.pool)
+        except AppraiseError as error:
+            return SkipReason(str(error))
+        seen, changes = json.loads(context.cursor) if context.cursor else (_valued(pipeline), 0)
+        if now == seen:
+            return SkipReason("The pool is as it was.")
+        # A number in the key: a pool that comes back to an earlier state is a change all the same.
+        changes += 1
+        return SensorResult(
+            run_requests=[RunRequest(run_key=f"{changes}-{now}")],
+            cursor=json.dumps([now, changes]),
+        )
+
+    return evaluate
+
+
+def _valued(pipeline: Pipeline) -> str | None:
+    """SHA-256 of the pool that the offers on disk were read from."""
+    project = pipeline.project()
+    if not project.partitions("offers"):
+        return None
+    inputs: dict[str, str] = project.manifest("offers")["inputs"]
+    return inputs.get("pool")
+
+
+def revaluation(job: JobDefinition) -> ScheduleDefinition:
+    """Every Monday morning, once somebody switches it on."""
+    return ScheduleDefinition(
+        name="revaluation",
+        description="Revalues every Monday at 06:00.",
+        job=job,
+        cron_schedule="0 6 * * 1",
+        default_status=DefaultScheduleStatus.STOPPED,
+    )

@@ -1,0 +1,182 @@
+"""The base model: brought into one folder of safetensors, loaded from there, fingerprinted.
+
+Sources are a GGUF file (also inside a zip or wheel), a local folder in the hub's layout, and a
+hub id. Only safetensors, JSON and text are taken; code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from appraise.artifacts import read_arrays, sha256_file, sha256_json, write_arrays, write_json
+from appraise.errors import ModelError
+from appraise.language_model.lora import adapted_modules, initial_a
+from appraise.params import BaseModelParams
+
+LORA = "lora.safetensors"
+FINGERPRINT = "fingerprint.json"
+TAKEN = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+
+
+def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
+    """Write weights, tokenizer, LoRA initialisation and fingerprint to a folder.
+
+    Raises:
+        ModelError: the source is missing, is not the one that was pinned, or is no causal LM.
+    """
+    source = params.source
+    if ".gguf" in source:
+        with _gguf(params, root) as path:
+            _from_gguf(path, folder)
+    elif (root / source).is_dir():
+        for pattern in TAKEN:
+            for path in sorted((root / source).glob(pattern)):
+                shutil.copy(path, folder / path.name)
+    else:
+        _from_hub(params, folder)
+    model = load(folder)
+    modules = adapted_modules(model, params.lora)
+    arrays = {n: initial_a(n, m.in_features, params.lora).numpy() for n, m in modules.items()}
+    write_arrays(folder / LORA, arrays, params.lora.model_dump(mode="json"))
+    write_json(folder / FINGERPRINT, fingerprint(params, folder))
+
+
+def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, Any]:
+    """What decides a gradient: weights, tokenizer, LoRA shape and A, and the prompt's format."""
+    weights = {
+        p.name: sha256_file(p) for p in sorted(folder.glob("*.safetensors")) if p.name != LORA
+    }
+    tokenizer = {
+        p.name: sha256_file(p)
+        for p in sorted(folder.iterdir())
+        if "token" in p.name or p.suffix in (".jinja", ".model") or p.name == "vocab.json"
+    }
+    parts = {
+        "weights": weights,
+        "config": sha256_file(folder / "config.json"),
+        "tokenizer": tokenizer,
+        "lora": params.lora.model_dump(mode="json"),
+        "lora_a": sha256_file(folder / LORA),
+        "format": params.model_dump(
+            mode="json", include={"prompt", "completion", "chat", "max_length"}
+        ),
+    }
+    return {**parts, "fingerprint": sha256_json(parts)}
+
+
+@contextlib.contextmanager
+def _gguf(params: BaseModelParams, root: Path) -> Iterator[Path]:
+    """A GGUF file on disk; a member of an archive is unpacked to a temporary folder."""
+    source = params.source
+    if not source.startswith("zip://"):
+        _check(root / source, params.sha256, source)
+        yield root / source
+        return
+    member, _, archive = source.removeprefix("zip://").partition("::")
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / Path(member).name
+        try:
+            with zipfile.ZipFile(root / archive) as opened, opened.open(member) as packed:
+                with path.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+        except FileNotFoundError:
+            raise ModelError(
+                f"base_model.source: expected {archive}, found no file; run `appraise fetch`"
+            ) from None
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise ModelError(
+                f"base_model.source: expected {member} in {archive}, found {error}; "
+                "delete the archive and run `appraise fetch`"
+            ) from None
+        _check(path, params.sha256, source)
+        yield path
+
+
+def _check(path: Path, expected: str | None, source: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"base_model.source: expected a GGUF file {source}, found none")
+    if expected is not None and sha256_file(path) != expected:
+        raise ModelError(
+            f"base_model.sha256: expected {expected[:12]}…, found {sha256_file(path)[:12]}… "
+            f"in {source}; fetch it again, or pin what you have"
+        )
+
+
+def _from_gguf(path: Path, folder: Path) -> None:
+    """Dequantise to float32. transformers refuses to save a model it loaded from GGUF, so an
+    empty one of the same configuration takes over the tensors and is saved.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"gguf_file": path.name}
+    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **where)
+    loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(loaded.config)
+    model.load_state_dict(loaded.state_dict(), strict=False, assign=True)
+    model.tie_weights()
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+
+
+def _from_hub(params: BaseModelParams, folder: Path) -> None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            snapshot_download(
+                params.source,
+                revision=params.revision,
+                local_dir=temporary,
+                allow_patterns=list(TAKEN),
+            )
+            for path in sorted(Path(temporary).glob("*.*")):
+                shutil.move(path, folder / path.name)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"base_model.source: expected a GGUF file, a folder or a hub id that can be reached, "
+            f"found {params.source!r} ({' '.join(str(error).split())[:160]})"
+        ) from None
+
+
+def load(folder: Path) -> Any:
+    """The base model in evaluation mode, float32, without gradients of its own parameters."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"base_model: expected a causal language model in safetensors, found "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from None
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The base model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"base_model: expected a tokenizer, found {' '.join(str(error).split())[:200]}"
+        ) from None
+
+
+def read_lora(folder: Path) -> dict[str, torch.Tensor]:
+    """The initial A of each adapted module, (rank, width) float32, by the module's name."""
+    arrays, _ = read_arrays(folder / LORA)
+    return {name: torch.from_numpy(arrays[name].copy()) for name in sorted(arrays)}

@@ -1,0 +1,182 @@
+"""Why a dataset was bought or refused, in one plain sentence drawn from the optimality conditions.
+
+For a refused dataset i the certificate says m_i = c_i − Σ_j K_ij w_j ≤ λ p_i: what of its
+alignment c_i the chosen datasets leave uncovered does not reach the threshold λ p_i. The cases are
+told apart by these four numbers, by the rank of its weight and by its signed weight's interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from appraise.wording import listed, number_word, one_line, ordinal, percent
+
+Kind = Literal[
+    "ineligible",
+    "beyond_k",
+    "over_budget",
+    "points_away",
+    "unrelated",
+    "harmful",
+    "covered",
+    "weak",
+]
+NAMED_SHARE = 0.75  # name as many coverers as hold this share of what is covered …
+MOST_NAMED = 3  # … but never more than these
+UNRELATED = 0.2  # an alignment below this part of the threshold is as good as none
+
+
+@dataclass(frozen=True)
+class Coverer:
+    """A dataset that teaches part of the same.
+
+    Attributes:
+        name: its title, or whatever it is called in the sentence.
+        amount: K_ij w_j, in units of the alignment.
+        bought: whether it was bought.
+    """
+
+    name: str
+    amount: float
+    bought: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What is known of a dataset that was not bought.
+
+    Attributes:
+        alignment: c_i.
+        margin: m_i = c_i − Σ_j K_ij w_j.
+        threshold: λ p_i.
+        weight: w_i ≥ 0.
+        signed_high: upper end of the interval of its weight where weights may be negative; infinity
+            when no interval was computed.
+        covered_by: the others, in any order.
+        priced: whether p_i grows with the price (else it is the same for all).
+        rank: place of its weight among the positive ones, from 1; 0 when its weight is zero.
+        positive: how many datasets have a positive weight.
+        k: how many may be bought.
+        bought_before: how many of those ranked before it were bought.
+        ineligible: why it may not be bought at all, or None.
+    """
+
+    alignment: float
+    margin: float
+    threshold: float
+    weight: float
+    signed_high: float
+    covered_by: Sequence[Coverer]
+    priced: bool
+    rank: int
+    positive: int
+    k: int
+    bought_before: int
+    ineligible: str | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A case, for programs, and its sentence, for people."""
+
+    kind: Kind
+    sentence: str
+
+
+def reason(case: Refused) -> Reason:
+    """Why this dataset was refused."""
+    if case.ineligible is not None:
+        why = one_line(case.ineligible, 200).rstrip(".")
+        return Reason("ineligible", f"It may not be bought: {why}.")
+    if case.weight > 0:
+        return _useful(case)
+    if case.alignment <= 0 or case.alignment < UNRELATED * case.threshold:
+        return _not_aligned(case)
+    if case.signed_high < 0:
+        names = listed([coverer.name for coverer in _main_coverers(case.covered_by)])
+        return Reason(
+            "harmful",
+            f"Aligned, but that is already covered by {names}; what it adds of its own points "
+            "away from the task.",
+        )
+    if case.alignment > case.threshold:
+        return _covered(case)
+    enough = "for its price" if case.priced else "to earn a share"
+    return Reason("weak", f"Aligned with the task, but too weakly {enough}.")
+
+
+def praise(
+    alignment_rank: int, candidates: int, alignment: float, covered_by: Sequence[Coverer]
+) -> str:
+    """Why a bought dataset is worth it: how aligned it is, and how much only it can teach.
+
+    Args:
+        alignment_rank: place of c_i among all candidates, from 1.
+        candidates: how many there are.
+        alignment: c_i.
+        covered_by: the other datasets, without itself.
+    """
+    place = "hardest" if alignment_rank == 1 else f"{ordinal(alignment_rank)} hardest"
+    pull = f"Pulls {place} of all {candidates} candidates towards the task"
+    if alignment <= 0:  # it earns its place by what it takes back of the others
+        return "Not aligned itself, but it undoes what the others teach beside the task."
+    covered = max(0.0, sum(coverer.amount for coverer in covered_by) / alignment)
+    if covered < 0.05:
+        return f"{pull}, and no other chosen dataset teaches the same."
+    if covered < 0.5:
+        return f"{pull}, and the others cover only {percent(covered)} of that."
+    names = listed([coverer.name for coverer in _main_coverers(covered_by)])
+    share = percent(min(covered, 1))
+    return f"{pull}; {share} of that is covered too, mainly by {names}, but the rest is worth it."
+
+
+def _useful(case: Refused) -> Reason:
+    place = f"it comes {ordinal(case.rank)} of the {case.positive} that deserve a share"
+    if case.bought_before >= case.k:
+        return Reason(
+            "beyond_k", f"Useful, but not among the first {number_word(case.k)}: {place}."
+        )
+    return Reason(
+        "over_budget", f"Useful, but its price exceeds what is left of the budget: {place}."
+    )
+
+
+def _not_aligned(case: Refused) -> Reason:
+    if case.signed_high < 0:
+        return Reason(
+            "harmful",
+            "Points away from the task, and not by chance: it would do harm.",
+        )
+    if abs(case.alignment) < UNRELATED * case.threshold:
+        return Reason("unrelated", "Has next to nothing in common with the task.")
+    return Reason("points_away", "Points away from the task.")
+
+
+def _covered(case: Refused) -> Reason:
+    named = _main_coverers(case.covered_by)
+    share = sum(coverer.amount for coverer in named) / case.alignment
+    how_much = "all" if share >= 0.995 else percent(share)
+    sentence = (
+        f"Aligned, but {how_much} of it is already covered by {listed([c.name for c in named])}"
+    )
+    absent = [coverer.name for coverer in named if not coverer.bought]
+    were = "were" if len(absent) > 1 else "was"
+    if absent and len(absent) == len(named):
+        sentence += f", which would come first but {were} not bought either"
+    elif absent:
+        sentence += f" ({listed(absent)} would come first, but {were} not bought either)"
+    return Reason("covered", f"{sentence}.")
+
+
+def _main_coverers(covered_by: Sequence[Coverer]) -> list[Coverer]:
+    """Those that hold most of what is covered, largest first."""
+    positive = sorted((c for c in covered_by if c.amount > 0), key=lambda c: (-c.amount, c.name))
+    total = sum(coverer.amount for coverer in positive)
+    named: list[Coverer] = []
+    for coverer in positive[:MOST_NAMED]:
+        if sum(c.amount for c in named) >= NAMED_SHARE * total:
+            break
+        named.append(coverer)
+    return named

@@ -1,0 +1,91 @@
+"""Held-out loss (nats per completion token) and lm-eval accuracy of each adapter.
+
+On the target's test split, which nothing else ever reads. The loss of an item is the negative
+log-likelihood of its completion; with choices, lm-eval counts an item as right when the right
+choice is the likeliest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from appraise.artifacts import read_table, write_json, write_table
+from appraise.project import Project, Recipe
+from appraise.steps.lora_adapter import keys
+from appraise.steps.step import Step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _recipe(project: Project, key: str) -> Recipe:
+    target = key.split("/")[0]
+    inputs = {
+        f"lora_adapter/{key}": project.content("lora_adapter", key),
+        f"target_sets/{target}/test.parquet": project.content(
+            "target_sets", target, file="test.parquet"
+        ),
+        "base_model": project.content("base_model"),
+    }
+    return Recipe("1", project.params.evaluation.model_dump(mode="json"), inputs)
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    from peft import PeftModel
+    from tqdm import tqdm
+
+    from appraise.language_model import base
+    from appraise.language_model.evaluation import accuracies, items_of, likelihoods
+
+    folder, params = project.open("base_model"), project.params.base_model
+    tokenizer, model = base.load_tokenizer(folder), base.load(folder)
+    for key in keys:
+        adapter = project.open("lora_adapter", key)
+        adapted = PeftModel.from_pretrained(model, str(adapter)).eval()
+        table = read_table(project.open("target_sets", key.split("/")[0]) / "test.parquet")
+        items = items_of(table, tokenizer, params)
+        with tqdm(total=len(items), desc=f"{STEP.noun} {key}", unit="item", file=sys.stderr) as bar:
+            found = likelihoods(
+                adapted, tokenizer, params.max_length, items, lambda bar=bar: bar.update()
+            )  # type: ignore[misc]
+        rows = table[["id", "component"]].copy()
+        gold = [each[item.gold] for item, each in zip(items, found, strict=True)]
+        rows["nats"] = [one.nats for one in gold]
+        rows["tokens"] = [one.tokens for one in gold]
+        rows["correct"] = None
+        if project.params.evaluation.lm_eval:
+            for component, result in accuracies(items, found).items():
+                rows.loc[rows["component"] == component, "correct"] = list(result.correct)
+        rows["correct"] = rows["correct"].astype("boolean")
+        with STEP.writing(project, key) as written:
+            write_table(written / "items.parquet", rows)
+            parts = {str(name): _metrics(part) for name, part in rows.groupby("component")}
+            write_json(written / "metrics.json", {**_metrics(rows), "components": parts})
+        model = adapted.unload()
+
+
+def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
+    """Loss and accuracy over items; accuracy is None where lm-eval was not run."""
+    correct = rows["correct"].dropna()
+    known = len(correct) > 0
+    share = float(correct.astype(float).mean()) if known else None
+    stderr = (share * (1 - share) / max(1, len(correct) - 1)) ** 0.5 if share is not None else None
+    return {
+        "loss": float(rows["nats"].sum() / rows["tokens"].sum()),
+        "tokens": int(rows["tokens"].sum()),
+        "items": len(rows),
+        "accuracy": share,
+        "accuracy_stderr": stderr,
+    }
+
+
+STEP = Step(
+    noun="evaluation",
+    needs=("lora_adapter", "target_sets", "base_model"),
+    partitions="target/policy",
+    keys=keys,
+    recipe=_recipe,
+    make=_make,
+)

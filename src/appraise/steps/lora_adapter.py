@@ -1,0 +1,110 @@
+"""A LoRA adapter trained on each policy's subset, in PEFT's own layout.
+
+Every policy starts from the same A and B = 0 and trains for the same number of steps on a mix of
+the target's training split and, in equal parts, the datasets bought. A policy that buys nothing,
+with no target data in the mix, gives the initialisation itself: the base model.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from appraise.artifacts import read_json, read_table, write_json
+from appraise.project import Project, Recipe
+from appraise.steps.step import Step
+
+if TYPE_CHECKING:
+    from appraise.language_model.prompts import Encoded
+
+
+def keys(project: Project) -> list[str]:
+    """target/policy for every target and every policy that means something here."""
+    policies = project.params.policies()
+    return sorted(f"{t}/{policy}" for t in project.params.target_sets for policy in policies)
+
+
+def _subset(project: Project, key: str) -> list[str]:
+    return list(read_json(project.open("selected_subset", key) / "subset.json")["datasets"])
+
+
+def _target_share(project: Project, key: str) -> float:
+    return 0.0 if key.endswith("/none") else project.params.lora_adapter.target_share
+
+
+def _recipe(project: Project, key: str) -> Recipe:
+    subset = _subset(project, key)
+    file = "examples.parquet"
+    inputs = {
+        f"auxiliary_datasets/{d}/{file}": project.content("auxiliary_datasets", d, file=file)
+        for d in subset
+    }
+    inputs["base_model"] = project.content("base_model")
+    if _target_share(project, key) > 0:
+        target = key.split("/")[0]
+        train = project.content("target_sets", target, file="train.parquet")
+        inputs[f"target_sets/{target}/train.parquet"] = train
+    settings = project.params.lora_adapter.model_dump(mode="json")
+    return Recipe("1", {**settings, "datasets": sorted(subset)}, inputs)
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    from tqdm import tqdm
+
+    from appraise.language_model import base, training
+
+    folder, params = project.open("base_model"), project.params.base_model
+    tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
+    model = base.load(folder)
+    for key in keys:
+        settings = project.params.lora_adapter.model_copy(
+            update={"target_share": _target_share(project, key)}
+        )
+        batches = _batches(project, key, tokenizer, settings)
+        adapted = training.with_adapter(model, params.lora, a)
+        bar = tqdm(total=len(batches), desc=f"{STEP.noun} {key}", unit="step", file=sys.stderr)
+        with bar, STEP.writing(project, key) as written:
+            done = training.train(adapted, batches, settings, lambda bar=bar: bar.update())  # type: ignore[misc]
+            training.save(adapted, written)
+            write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
+        model = adapted.unload().eval().requires_grad_(False)
+
+
+def _batches(
+    project: Project, key: str, tokenizer: object, settings: object
+) -> list[list[tuple[str, Encoded]]]:
+    """The sequences of each step, tokenised: only those that the plan uses."""
+    from appraise.language_model.prompts import encode
+    from appraise.language_model.training import TARGET, plan
+    from appraise.params import LoraAdapterParams
+
+    assert isinstance(settings, LoraAdapterParams)
+    tables = {
+        dataset: read_table(project.open("auxiliary_datasets", dataset) / "examples.parquet")
+        for dataset in _subset(project, key)
+    }
+    sizes = {dataset: len(table) for dataset, table in tables.items()}
+    if settings.target_share > 0:
+        target = key.split("/")[0]
+        tables[TARGET] = read_table(project.open("target_sets", target) / "train.parquet")
+    sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
+
+    def encoded(dataset: str, number: int) -> Encoded:
+        row = tables[dataset].iloc[number]
+        return encode(tokenizer, project.params.base_model, row["prompt"], row["completion"])
+
+    sequences = [(dataset, encoded(dataset, number)) for dataset, number in sequence]
+    size = settings.batch_size
+    return [sequences[start : start + size] for start in range(0, len(sequences), size)]
+
+
+STEP = Step(
+    noun="lora_adapter",
+    needs=("selected_subset", "auxiliary_datasets", "target_sets", "base_model"),
+    partitions="target/policy",
+    keys=keys,
+    recipe=_recipe,
+    make=_make,
+)

@@ -1,0 +1,151 @@
+"""The short form of a decision and its outcome, as plain text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from appraise.artifacts import read_json
+from appraise.errors import ArtifactError
+from appraise.project import Project
+from appraise.wording import listed, money, one_line, percent, scientific, signed
+
+WIDTH = 100
+
+
+def summary(project: Project, target: str) -> str:
+    """What was bought and refused for a target, why, and what came of it.
+
+    Raises:
+        ArtifactError: there is no decision on this target, or it is damaged.
+    """
+    decision = read_json(project.open("valuation_decision", target) / "decision.json")
+    blocks = [_answer(decision), _bought(decision), _refused(decision), _set_aside(decision)]
+    if project.partitions("decision_outcome").count(target):
+        outcome = read_json(project.open("decision_outcome", target) / "outcome.json")
+        if outcome["decision_id"] != decision["decision_id"]:
+            raise ArtifactError(
+                f"decision_outcome {target}: expected the outcome of decision "
+                f"{decision['decision_id'][:12]}, found that of {outcome['decision_id'][:12]}; run "
+                "`appraise decision-outcome` again"
+            )
+        blocks.append(_outcome(outcome, decision["currency"]))
+    blocks.append(_proof(project, decision))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _answer(decision: dict[str, Any]) -> str:
+    cost = money(decision["cost"], decision["currency"])
+    example = " (example prices)" if decision["prices_are_examples"] else ""
+    names = [item["name"] for item in decision["bought"]]
+    answer = f"Buy {listed(names)} for {cost}{example}." if names else "Buy nothing."
+    return f"{one_line(decision['title'])}: {answer}"
+
+
+def _bought(decision: dict[str, Any]) -> str:
+    level = percent(decision["asked"]["params"]["kmm_weights"]["confidence"])
+    rows = [
+        (
+            item["id"],
+            money(item["price"], decision["currency"]),
+            f"{item['weight']:.3f}",
+            "-" if item["low"] is None else f"{item['low']:.3f} to {item['high']:.3f}",
+            "-" if item["low"] is None else percent(item["chosen_probability"]),
+            _up_to(item["walk_away_price"], decision["currency"]),
+        )
+        for item in decision["bought"]
+    ]
+    head = ("bought", "price", "weight", f"{level} interval", "chosen", "worth up to")
+    return _table(head, rows, right=(1, 2, 3, 4, 5)) if rows else ""
+
+
+def _refused(decision: dict[str, Any]) -> str:
+    rows = [
+        (
+            item["id"],
+            money(item["price"], decision["currency"]),
+            _up_to(item["walk_away_price"], decision["currency"]),
+            item["reason"] + (" Close call." if item["near_threshold"] else ""),
+        )
+        for item in decision["refused"]
+    ]
+    return _table(("not bought", "price", "worth up to", "why"), rows, right=(1, 2)) if rows else ""
+
+
+def _set_aside(decision: dict[str, Any]) -> str:
+    rows = [(item["id"], item["step"], item["reason"]) for item in decision["set_aside"]]
+    return _table(("set aside", "at", "why"), rows) if rows else ""
+
+
+def _outcome(outcome: dict[str, Any], currency: str) -> str:
+    rows = [
+        (
+            policy,
+            f"{found['loss']:.3f}",
+            f"{found['low']:.3f} to {found['high']:.3f}",
+            "" if found["accuracy"] is None else percent(found["accuracy"]),
+            money(found["cost"], currency),
+            ", ".join(found["datasets"]) or "-",
+        )
+        for policy, found in sorted(outcome["policies"].items(), key=lambda pair: pair[1]["loss"])
+    ]
+    level = percent(outcome["confidence"])
+    head = ("policy", "loss", f"{level} interval", "right", "cost", "datasets")
+    lines = [_table(head, rows, right=(1, 2, 3, 4))]
+    lines.append(f"Loss: held-out nats per completion token, {outcome['items']} items.")
+    for pair in outcome["comparisons"]:
+        interval = f"{signed(pair['low'])} to {signed(pair['high'])}"
+        difference = f"{signed(pair['difference'])}, {level} interval {interval}"
+        lines.append(f"  {pair['a']} minus {pair['b']}: {difference}: {pair['verdict']}")
+    return "\n".join(lines)
+
+
+def _proof(project: Project, decision: dict[str, Any]) -> str:
+    certificate = decision["certificate"]
+    lines = [
+        f"Optimum certified: gap {scientific(certificate['gap'])}, "
+        f"KKT violation {scientific(certificate['kkt_violation'])}, "
+        f"tolerance {scientific(certificate['tolerance'])}.",
+        f"Decision {decision['decision_id']}",
+    ]
+    page = project.folder("report", decision["target"]) / "report.html"
+    if page.is_file():
+        lines.append(f"Report {page.relative_to(project.root)}")
+    return "\n".join(lines)
+
+
+def _up_to(amount: float | None, currency: str) -> str:
+    return "-" if amount is None else money(round(amount), currency)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Columns side by side; the last one is wrapped to what is left of the line."""
+    cells = [[one_line(cell, 400) for cell in row] for row in (head, *rows)]
+    widths = [max(_wide(row[i]) for row in cells) for i in range(len(head) - 1)]
+    indent = sum(widths) + 2 * len(widths)
+    lines = []
+    for row in cells:
+        pads = [" " * (width - _wide(cell)) for cell, width in zip(row[:-1], widths, strict=True)]
+        front = "".join(
+            (pad + cell if i in right else cell + pad) + "  "
+            for i, (cell, pad) in enumerate(zip(row[:-1], pads, strict=True))
+        )
+        last = row[-1]
+        if len(head) - 1 in right:
+            last = last.rjust(max(_wide(other[-1]) for other in cells))
+        wrapped = textwrap.wrap(last, max(WIDTH - indent, 30), drop_whitespace=True) or [""]
+        if len(head) - 1 in right:
+            wrapped = [last]
+        lines.append((front + wrapped[0]).rstrip())
+        lines += [" " * indent + more for more in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def _wide(text: str) -> int:
+    """Columns that text takes in a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )

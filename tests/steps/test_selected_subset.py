@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sketched_project import PRICES, sketched, write_offers, write_params
+
+from appraise.artifacts import read_json, read_table
+from appraise.errors import ArtifactError, ParamsError
+from appraise.project import Project
+from appraise.steps import kernel_matrix, kmm_weights
+from appraise.steps.selected_subset import STEP
+from appraise.steps.step import run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = sketched(tmp_path)
+    run(kernel_matrix.STEP, made)
+    run(kmm_weights.STEP, made)
+    return made
+
+
+def subset(project: Project, policy: str) -> dict:
+    found: dict = read_json(project.open("selected_subset", f"t/{policy}") / "subset.json")
+    return found
+
+
+def test_a_partition_for_each_target_and_policy(project: Project) -> None:
+    policies = ("none", "kmm", "one_step", "random")
+    expected = tuple(f"{target}/{policy}" for target in "tu" for policy in policies)
+    assert run(STEP, project).made == expected
+    assert run(STEP, project).made == ()
+
+
+def test_what_each_policy_buys(project: Project) -> None:
+    run(STEP, project)
+    table = read_table(project.open("kmm_weights", "t") / "weights.parquet")
+    for policy, score in (("kmm", "weight"), ("one_step", "cosine")):
+        best = table[table[score] > 0].sort_values(score, ascending=False)["id"].head(2)
+        found = subset(project, policy)
+        assert found["datasets"] == list(best)
+        assert found["cost"] == sum(PRICES[name] for name in best)
+        assert [item["id"] for item in found["ranking"]] == list(
+            table.sort_values(score, ascending=False, kind="stable")["id"]
+        )
+        assert {item["reason"] for item in found["ranking"]} <= {"chosen", "beyond_k", "no_score"}
+    assert subset(project, "none")["datasets"] == []
+    assert len(subset(project, "random")["datasets"]) == 2
+    assert (found["k"], found["budget"], found["currency"]) == (2, None, "EUR")
+
+
+def test_budget_and_k_are_obeyed(project: Project, tmp_path: Path) -> None:
+    changed = {"k": 4, "budget": 35.0, "policies": ["kmm", "random", "all", "target_only"]}
+    project = write_params(tmp_path, selected_subset=changed)
+    made = run(STEP, project)
+    assert "t/target_only" not in made.made, "it needs target data in the mix"
+    for policy in ("kmm", "random"):
+        assert subset(project, policy)["cost"] <= 35
+    assert subset(project, "all")["datasets"] == sorted(PRICES)
+
+
+def test_only_the_random_policy_depends_on_the_seed(project: Project, tmp_path: Path) -> None:
+    run(STEP, project)
+    project = write_params(tmp_path, selected_subset={"k": 2, "seed": 5})
+    assert run(STEP, project).made == ("t/random", "u/random")
+
+
+def test_a_new_title_costs_nothing(project: Project) -> None:
+    run(STEP, project)
+    write_offers(project, PRICES, title="renamed")
+    assert run(STEP, project).made == ()
+
+
+def test_errors_say_what_to_do(tmp_path: Path) -> None:
+    project = sketched(tmp_path)
+    with pytest.raises(ArtifactError, match="run `appraise kmm-weights` first"):
+        run(STEP, project)
+    with pytest.raises(ParamsError, match=r"found '\.\./kmm'"):
+        run(STEP, project, ["../kmm"])

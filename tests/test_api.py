@@ -1,0 +1,118 @@
+"""The same valuation on arrays of one's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import appraise
+from appraise.errors import ParamsError, SolverError
+
+PRICES = {"a": 100.0, "b": 50.0, "c": 150.0, "d": 100.0}
+
+
+def pool() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Four datasets: a and b serve the target, c is a copy of a's direction, d points away."""
+    rng = np.random.default_rng(0)
+    one, two, noise = np.eye(3, 400)[:3] * 8
+    means = {"b": two, "a": one + noise, "d": -one - two, "c": one + noise}
+    gradients = {name: mean + rng.normal(size=(24, 400)) for name, mean in means.items()}
+    return gradients, one + two + rng.normal(size=(48, 400))
+
+
+def test_ten_lines_in_a_notebook() -> None:
+    gradients, target = pool()
+    found = appraise.value(gradients, target, k=2)
+    assert found.ids == ("a", "b", "c", "d")
+    assert found.selected[0] == "b"
+    assert found.selected[1] in ("a", "c")
+    assert found.weights["d"] == 0
+    assert found.harmful == ("d",)
+    assert abs(found.certificate.gap) < 1e-12
+    assert found.walk_away_price("d") == 0
+    covered = found.covered_by("a")
+    assert list(covered.values()) == sorted(covered.values(), reverse=True)
+    assert found.low == {}
+
+
+def test_prices_move_the_weight_to_the_cheaper_of_two_alike() -> None:
+    gradients, target = pool()
+    gradients["c"] = gradients["a"]
+    alike = appraise.value(gradients, target)
+    assert alike.weights["a"] == pytest.approx(alike.weights["c"])
+    priced = appraise.value(gradients, target, prices=PRICES)
+    assert priced.weights["c"] == 0
+    assert priced.penalty_scale == 100
+    assert priced.walk_away_price("c") == pytest.approx(100)  # what its copy costs
+    uniform = appraise.value(gradients, target, prices=PRICES, penalty="uniform")
+    assert uniform.weights == alike.weights
+    assert appraise.value(gradients, target, prices=PRICES, budget=60).selected == ("b",)
+
+
+def test_means_rows_order_and_units_of_gradients() -> None:
+    gradients, target = pool()
+    found = appraise.value(gradients, target)
+    reverse = {name: gradients[name][::-1] for name in reversed(gradients)}
+    assert appraise.value(reverse, target).weights == found.weights, "same to the bit"
+    scaled = {name: 1000 * rows for name, rows in gradients.items()}
+    assert appraise.value(scaled, 1e-5 * target).weights == pytest.approx(found.weights)
+    means = {name: rows.mean(axis=0) for name, rows in gradients.items()}
+    assert appraise.value(means, target.mean(axis=0)).weights == pytest.approx(found.weights)
+    longer = dict(means, a=10 * means["a"])
+    plain = appraise.value(longer, target.mean(axis=0), normalize="none")
+    assert plain.weights["a"] > 0 == plain.weights["c"], "without unit norms length wins"
+
+
+def test_intervals() -> None:
+    gradients, target = pool()
+    found = appraise.value(gradients, target, resamples=50)
+    for name in found.ids:
+        assert found.low[name] <= found.high[name]
+    assert found.chosen_probability["b"] == 1
+    assert found.chosen_probability["d"] == 0
+    assert found.harmful == ("d",)
+
+
+def test_one_dataset_orthogonal_target_and_equal_gradients() -> None:
+    one = np.eye(1, 8)
+    assert appraise.value({"x": one}, one).weights == pytest.approx({"x": 0.8})
+    away = appraise.value({"x": one}, np.eye(2, 8)[1])
+    assert (away.weights, away.selected, away.certificate.lambda_max) == ({"x": 0.0}, (), 0.0)
+    same = appraise.value(dict.fromkeys("xyz", one), one)
+    assert list(same.weights.values()) == pytest.approx([0.8 / 3] * 3)
+
+
+def test_import_is_cheap() -> None:
+    code = "import sys, appraise; assert not {'numpy', 'scipy', 'osqp'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {"value", "Valuation"} <= set(dir(appraise))
+    with pytest.raises(AttributeError, match="no attribute 'valeu'"):
+        appraise.valeu  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"gradients": {}}, ParamsError, "expected at least one dataset, found none"),
+        ({"relative_lambda": 0}, ParamsError, "relative_lambda: .* found 0;"),
+        ({"relative_lambda": 1.1}, ParamsError, r"relative_lambda: .* found 1\.1"),
+        ({"penalty": "price"}, ParamsError, "prices: expected a price for every dataset"),
+        ({"budget": 10}, ParamsError, "prices: expected a price for every dataset"),
+        ({"prices": {"a": 1}}, ParamsError, "prices: .* found none for b"),
+        ({"prices": {"a": 1, "b": 0}}, SolverError, "price of b: expected a number above 0"),
+        ({"prices": {"a": 1, "b": -1}}, SolverError, "price of b: expected a number above 0"),
+        ({"target": np.ones(5)}, ParamsError, "a: expected 5 dimensions as the target has"),
+        ({"target": np.zeros(4)}, SolverError, "the target: .* add up to 0"),
+        ({"gradients": {"a": [np.nan] * 4}}, SolverError, "a: expected finite gradients"),
+        ({"gradients": {"a": np.ones((2, 2, 4))}}, ParamsError, r"a: .* shape \(2, 2, 4\)"),
+        ({"resamples": 5}, ParamsError, "found one row for a, b, the target"),
+        ({"k": 0}, ParamsError, "expected k ≥ 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict, error: type, message: str) -> None:
+    arguments = {"gradients": {"a": np.ones(4), "b": np.eye(1, 4)[0]}, "target": np.ones(4)}
+    with pytest.raises(error, match=message):
+        appraise.value(**(arguments | change))

@@ -1,0 +1,109 @@
+"""Pictures: valid, small, the same bytes for the same arrays, and safe inside a page."""
+
+from __future__ import annotations
+
+import base64
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from appraise import drawing, pictures
+from appraise.drawing import Format
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(16, 30)) + 1.5 * RNG.normal(size=(4, 30)).repeat(4, axis=0)
+K = ROWS @ ROWS.T
+IDS = [f"dataset_{i}" for i in range(16)]
+WEIGHTS = np.clip(RNG.normal(size=16), 0, None)
+LAMBDAS = np.linspace(1, 0, 8)
+PATH = np.outer(1 - LAMBDAS, WEIGHTS)
+CURVES = {"kmm": np.linspace(4, 3, 60), "random": np.linspace(4, 3.5, 60), "none": []}
+PICTURES: dict[str, Callable[[Format], bytes]] = {
+    "kernel": lambda fmt: pictures.kernel_heat_map(K, IDS, ["dataset_3"], fmt),
+    "weights": lambda fmt: pictures.weights_bar(
+        IDS, WEIGHTS, WEIGHTS - 0.1, WEIGHTS + 0.2, ["dataset_3"], fmt
+    ),
+    "path": lambda fmt: pictures.path_plot(LAMBDAS, PATH, IDS, 0.2, ["dataset_3"], fmt),
+    "losses": lambda fmt: pictures.loss_curves(CURVES, fmt),
+    "outcome": lambda fmt: pictures.outcome_bar(
+        ["none", "kmm"], np.array([4.1, 3.4]), np.array([4.0, 3.3]), np.array([4.2, 3.5]), fmt
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_png_is_small_and_repeatable(name: str) -> None:
+    png = PICTURES[name]("png")
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert 2_000 < len(png) < 60_000
+    assert b"matplotlib" not in png.lower()
+    assert PICTURES[name]("png") == png
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_svg_is_repeatable_and_takes_the_colours_of_the_page(name: str) -> None:
+    svg = PICTURES[name]("svg")
+    assert PICTURES[name]("svg") == svg
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert b"var(--ink)" in svg
+    assert not any(colour.encode() in svg for colour in drawing.VARIABLES)
+    assert b"metadata" not in svg
+    assert b"dc:date" not in svg
+
+
+def test_svg_escapes_names_and_takes_dollars_for_dollars() -> None:
+    ids = ["<script>x</script>", r"$\frac{1}{0}$", "a"]
+    svg = pictures.kernel_heat_map(np.eye(3), ids, fmt="svg").decode()
+    assert "<script>" not in svg
+    texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.text}
+    assert set(ids) <= {text.strip() for text in texts}
+
+
+def test_kernel_puts_similar_datasets_side_by_side() -> None:
+    vectors = np.array([[1, 0], [0, 1], [1, 0.05], [0.05, 1.0]])
+    svg = pictures.kernel_heat_map(vectors @ vectors.T, ["a", "b", "c", "d"], fmt="svg").decode()
+    names = [e.text for e in ElementTree.fromstring(svg).iter() if e.text in ("a", "b", "c", "d")]
+    first = names[:4]
+    assert abs(first.index("a") - first.index("c")) == 1
+    assert abs(first.index("b") - first.index("d")) == 1
+
+
+def test_a_picture_does_not_depend_on_the_order_of_the_datasets() -> None:
+    turned = np.arange(16)[::-1]
+    again = pictures.weights_bar(
+        [IDS[i] for i in turned],
+        WEIGHTS[turned],
+        WEIGHTS[turned] - 0.1,
+        WEIGHTS[turned] + 0.2,
+        ["dataset_3"],
+    )
+    assert again == PICTURES["weights"]("png")
+
+
+@pytest.mark.parametrize("n", [1, 2, 45])
+def test_pools_of_any_size_can_be_drawn(n: int) -> None:
+    ids, ones = [f"d{i}" for i in range(n)], np.ones(n)
+    pictures.kernel_heat_map(np.eye(n) + 0.2, ids)
+    pictures.weights_bar(ids, ones, 0 * ones, 2 * ones, [])
+    pictures.path_plot(LAMBDAS, np.outer(1 - LAMBDAS, ones), ids, 0.2, ids[:3])
+
+
+def test_a_thousand_datasets_make_a_picture_of_bearable_height() -> None:
+    ids, ones = [f"d{i}" for i in range(1000)], np.ones(1000)
+    png = pictures.weights_bar(ids, ones, 0 * ones, 2 * ones, ids[:3])
+    height = int.from_bytes(png[20:24], "big")
+    assert height < 2000
+
+
+def test_markdown_carries_the_picture_and_no_markup_of_its_text() -> None:
+    text = pictures.as_markdown(b"png", "kernel ](x) <b>\n")
+    assert text.startswith("![kernel  (x) &lt;b&gt; ](data:image/png;base64,")
+    assert base64.b64decode(text.split(",", 1)[1][:-1]) == b"png"
+
+
+def test_a_pool_in_which_nothing_is_aligned_can_be_drawn() -> None:
+    pictures.path_plot(np.zeros(1), np.zeros((1, 3)), ["a", "b", "c"], 0.0)
+    pictures.weights_bar(["a"], np.zeros(1), np.zeros(1), np.zeros(1), [])

@@ -1,0 +1,59 @@
+"""The terminal's short form: complete, honest, harmless."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from steps import fabricated  # type: ignore[import-not-found]
+
+from appraise.artifacts import read_json
+from appraise.errors import ArtifactError
+from appraise.project import Project
+from appraise.steps import decision_outcome, valuation_decision
+from appraise.steps.step import run
+from appraise.summary import summary
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project: Project = fabricated.project(tmp_path_factory.mktemp("summary"))
+    run(valuation_decision.STEP, project)
+    return project
+
+
+def test_a_decision_can_be_read_before_its_outcome_is_known(decided: Project) -> None:
+    text = summary(decided, fabricated.TARGET)
+    assert text.splitlines()[0] == (
+        "A clinic's help desk: Buy PrivacyQA, CommonsenseQA and PubMedQA, artificial labels for "
+        "330 USD (example prices)."
+    )
+    assert "minus" not in text
+    assert "Optimum certified: gap 3.2 × 10⁻¹²" in text
+    for name in (*fabricated.DATASETS, "boolq"):
+        assert name in text
+    assert max(len(line) for line in text.splitlines()[1:]) <= 100
+
+
+def test_the_outcome_follows_with_its_verdicts(decided: Project) -> None:
+    run(decision_outcome.STEP, decided)
+    text = summary(decided, fabricated.TARGET)
+    decision = read_json(decided.folder("valuation_decision", fabricated.TARGET) / "decision.json")
+    assert decision["decision_id"] in text
+    assert "kmm minus one_step: −0.195" in text
+    assert "kmm is better" in text
+
+
+def test_titles_cannot_steer_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = ("Priv\x1b]0;owned\x07acy\u202e", *fabricated.DATASETS["privacy_policy"][1:])
+    monkeypatch.setitem(fabricated.DATASETS, "privacy_policy", hostile)
+    project = fabricated.project(tmp_path)
+    run(valuation_decision.STEP, project)
+    text = summary(project, fabricated.TARGET)
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_no_decision_says_what_to_run(tmp_path: Path) -> None:
+    project = fabricated.settings(tmp_path)
+    with pytest.raises(ArtifactError, match="run `appraise valuation-decision` first"):
+        summary(project, fabricated.TARGET)
