@@ -41,9 +41,7 @@ def project(tmp_path: Path) -> Path:
     params = {
         "base_model": {"source": "nowhere"},
         "offers": {"pool": "pool.yaml"},
-        "target_sets": {
-            "t": {"title": "T", "components": [{"name": "c", "source": "rows.jsonl"}]}
-        },
+        "target_sets": {"t": {"title": "T", "components": [{"name": "c", "source": "rows.jsonl"}]}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path

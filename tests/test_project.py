@@ -183,9 +183,9 @@ def test_arrays_come_back_and_have_the_same_bytes_in_every_process(tmp_path: Pat
     import numpy as np
 
     code = (
-        "import sys, numpy as np; from pathlib import Path\n"
+        "import sys, numpy as np\nfrom pathlib import Path\n"
         "from appraise.artifacts import write_arrays\n"
-        "write_arrays(Path(sys.argv[1]), {'b': np.ones(2), 'a': np.arange(3)}, {'y': 1, 'x': [2]})\n"
+        "write_arrays(Path(sys.argv[1]), {'b': np.ones(2), 'a': np.arange(3)}, {'y': 1})\n"
     )
     digests = set()
     for seed in ("1", "2", "3"):

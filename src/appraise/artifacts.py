@@ -43,7 +43,9 @@ def sha256_file(path: Path) -> str:
     try:
         stat = path.stat()
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: expected a file, found none; run the step that makes it") from None
+        raise ArtifactError(
+            f"{path}: expected a file, found none; run the step that makes it"
+        ) from None
     known = _hashes.get(path)
     if known and known[:2] == (stat.st_mtime_ns, stat.st_size):
         return known[2]
@@ -93,7 +95,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: expected a file, found none; run the step that makes it") from None
+        raise ArtifactError(
+            f"{path}: expected a file, found none; run the step that makes it"
+        ) from None
     except ValueError as error:
         raise ArtifactError(f"{path}: expected JSON, found {error}; run the step again") from None
 
@@ -112,9 +116,13 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: expected a file, found none; run the step that makes it") from None
+        raise ArtifactError(
+            f"{path}: expected a file, found none; run the step that makes it"
+        ) from None
     except (pyarrow.ArrowException, ValueError) as error:
-        raise ArtifactError(f"{path}: expected Parquet, found {error}; run the step again") from None
+        raise ArtifactError(
+            f"{path}: expected Parquet, found {error}; run the step again"
+        ) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
@@ -138,5 +146,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             meta = json.loads((file.metadata() or {}).get(_META, "{}"))
     except SafetensorError as error:
-        raise ArtifactError(f"{path}: expected safetensors, found {error}; run the step again") from None
+        raise ArtifactError(
+            f"{path}: expected safetensors, found {error}; run the step again"
+        ) from None
     return arrays, meta

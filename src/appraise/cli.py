@@ -80,7 +80,9 @@ def _show(project: Project, made: Made, aside: dict[str, str], as_json: bool) ->
     for key, reason in aside.items():
         click.secho(f"{made.noun}: set aside {key}: {reason}", err=True, fg="yellow")
     counts = f"{len(made.made)} made, {len(made.current)} already up to date"
-    click.echo(f"{made.noun}: {counts}" + (f", {len(made.removed)} removed" if made.removed else ""))
+    click.echo(
+        f"{made.noun}: {counts}" + (f", {len(made.removed)} removed" if made.removed else "")
+    )
 
 
 def _subcommand(noun: str) -> click.Command:
@@ -170,8 +172,10 @@ def verify(project: Project, as_json: bool) -> None:
     else:
         for fault in result.faults:
             click.secho(fault, err=True, fg="red")
-        click.echo(f"{result.files} files of {result.partitions} partitions hashed, "
-                   f"{len(result.faults)} faults")
+        click.echo(
+            f"{result.files} files of {result.partitions} partitions hashed, "
+            f"{len(result.faults)} faults"
+        )
     sys.exit(2 if result.faults else 0)
 
 

@@ -33,7 +33,7 @@ class SolverError(AppraiseError):
     """The convex program is ill-posed or its answer fails its certificate."""
 
 
-class SetAside(AppraiseError):
+class SetAside(AppraiseError):  # noqa: N818 - an end, not an error
     """Everything that could be done was done, but some datasets were set aside."""
 
     exit_code = 3

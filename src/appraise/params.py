@@ -45,6 +45,8 @@ class Source(_Section):
 
 
 class Lora(_Section):
+    """Which modules are adapted, and how A is drawn."""
+
     rank: Positive = 8
     alpha: Positive = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -54,6 +56,8 @@ class Lora(_Section):
 
 
 class BaseModelParams(_Section):
+    """The language model, LoRA's shape, and how a prompt is put to the model."""
+
     source: str
     sha256: str | None = None
     revision: str | None = None
@@ -65,10 +69,14 @@ class BaseModelParams(_Section):
 
 
 class OffersParams(_Section):
+    """Where the pool of offers is described."""
+
     pool: Path
 
 
 class AuxiliaryDatasetsParams(_Section):
+    """How much of a dataset is kept, and what refuses it."""
+
     max_examples: Positive = 512
     seed: int = 0
     min_examples: Positive = 8
@@ -85,6 +93,8 @@ class Component(Source):
 
 
 class TargetParams(_Section):
+    """The task to improve: its components and how many examples of each go where."""
+
     title: str
     components: tuple[Component, ...] = Field(min_length=1)
     value: Positive = 16
@@ -94,6 +104,8 @@ class TargetParams(_Section):
 
 
 class GradientSketchesParams(_Section):
+    """How many examples are looked at, and how their gradients are projected."""
+
     preview: Positive = 24
     dimension: Positive = 4096
     projection: Literal["countsketch", "none"] = "countsketch"
@@ -101,11 +113,15 @@ class GradientSketchesParams(_Section):
 
 
 class KernelMatrixParams(_Section):
+    """Whether gradients are scaled to unit length, and how exact K must be."""
+
     normalize: Literal["unit", "none"] = "unit"
     tolerance: Annotated[float, Field(gt=0)] = 1e-8
 
 
 class KmmWeightsParams(_Section):
+    """The convex program, its intervals and how exact its solution must be."""
+
     relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.2
     penalty: Literal["uniform", "price"] = "uniform"
     ridge: Annotated[float, Field(ge=0)] = 0.0
@@ -116,6 +132,8 @@ class KmmWeightsParams(_Section):
 
 
 class SelectedSubsetParams(_Section):
+    """What is bought by which policy."""
+
     policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
     k: Positive = 3
     budget: Annotated[float, Field(gt=0)] | None = None
@@ -130,6 +148,8 @@ class SelectedSubsetParams(_Section):
 
 
 class LoraAdapterParams(_Section):
+    """How adapters are trained, and on which mix."""
+
     steps: Positive = 60
     batch_size: Positive = 4
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -139,12 +159,14 @@ class LoraAdapterParams(_Section):
 
 
 class EvaluationParams(_Section):
-    batch_size: Positive = 8
+    """Whether lm-eval counts right answers besides the held-out loss."""
+
     lm_eval: bool = True
-    seed: int = 0
 
 
 class DecisionOutcomeParams(_Section):
+    """The paired bootstrap between policies."""
+
     resamples: Positive = 2000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     seed: int = 0

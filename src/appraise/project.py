@@ -35,6 +35,7 @@ class Recipe:
     inputs: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """As the manifest states it."""
         return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
 
 
@@ -46,6 +47,7 @@ class Project:
 
     @cached_property
     def params(self) -> Params:
+        """The settings, read once."""
         return read_params(self.root / "params.yaml")
 
     def folder(self, noun: str, key: str = "") -> Path:

@@ -82,8 +82,11 @@ def test_what_was_set_aside_is_a_warning_with_its_reason(sound: Project) -> None
 def test_rows_that_failed_are_shown(project: Project) -> None:
     row = {"row": 7, "column": "prompt", "value": "", "reason": "empty"}
     one = {"expectation": "not empty", "success": False, "failed_rows": [row]}
-    change(project, "auxiliary_datasets", "csqa",
-           lambda folder: (folder / "validation.json").write_text(json.dumps([one])) and None)  # fmt: skip
+
+    def fail_a_row(folder: Path) -> None:
+        (folder / "validation.json").write_text(json.dumps([one]))
+
+    change(project, "auxiliary_datasets", "csqa", fail_a_row)
     verdict = checks.datasets_valid(project)
     assert verdict.passed, "the rows were dropped"
     assert records(verdict, "failed_rows") == [{"id": "csqa", **row}]

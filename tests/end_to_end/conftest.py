@@ -52,7 +52,11 @@ def small_project(folder: Path) -> Path:
     params["lora_adapter"].update(steps=3)
     params["decision_outcome"].update(resamples=200)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    for words in (("git", "init", "-q"), ("git", "add", "."), ("git", *IDENTITY, "commit", "-qm", "x")):
+    for words in (
+        ("git", "init", "-q"),
+        ("git", "add", "."),
+        ("git", *IDENTITY, "commit", "-qm", "x"),
+    ):
         done = command(folder, *words)
         assert done.returncode == 0, done.stderr
     return folder

@@ -89,7 +89,9 @@ def test_the_kernel_picture_is_shown(webserver: str, page) -> None:  # type: ign
 
 
 def test_every_partition_is_materialised(webserver: str, page) -> None:  # type: ignore[no-untyped-def]
-    page.goto(f"{webserver}/assets/gradient_sketches?view=partitions", wait_until="domcontentloaded")
+    page.goto(
+        f"{webserver}/assets/gradient_sketches?view=partitions", wait_until="domcontentloaded"
+    )
     for dataset in ("csqa", "mmlu", "obqa", "privacy_policy"):
         page.get_by_text(dataset, exact=True).first.wait_for(timeout=60_000)
     page.get_by_text("Materialized").first.wait_for(timeout=60_000)

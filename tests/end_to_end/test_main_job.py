@@ -94,7 +94,10 @@ def test_repro_from_nothing_gives_the_same_bytes(finished: Path, tmp_path: Path)
 
 def test_a_clone_that_pulls_verifies_without_computing(finished: Path, tmp_path: Path) -> None:
     remote = tmp_path / "remote"
-    for words in (("remote", "add", "-f", "--local", "there", str(remote)), ("push", "-r", "there")):
+    for words in (
+        ("remote", "add", "-f", "--local", "there", str(remote)),
+        ("push", "-r", "there"),
+    ):
         done = command(finished, "dvc", *words)
         assert done.returncode == 0, done.stderr
     clone = small_project(tmp_path / "clone")

@@ -1,0 +1,1 @@
+"""The language model: encoding, gradients, training and evaluation. No paths of a project."""

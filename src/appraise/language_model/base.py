@@ -84,9 +84,12 @@ def _gguf(params: BaseModelParams, root: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / Path(member).name
         try:
-            with zipfile.ZipFile(root / archive) as opened, opened.open(member) as packed:
-                with path.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+            with (
+                zipfile.ZipFile(root / archive) as opened,
+                opened.open(member) as packed,
+                path.open("wb") as unpacked,
+            ):
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
         except FileNotFoundError:
             raise ModelError(
                 f"base_model.source: expected {archive}, found no file; run `appraise fetch`"
@@ -120,7 +123,7 @@ def _from_gguf(path: Path, folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **where)
     loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(loaded.config)
+        model: Any = AutoModelForCausalLM.from_config(loaded.config)  # type: ignore[no-untyped-call]
     model.load_state_dict(loaded.state_dict(), strict=False, assign=True)
     model.tie_weights()
     model.save_pretrained(str(folder))
@@ -153,7 +156,7 @@ def load(folder: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True
         )
     except (OSError, ValueError) as error:

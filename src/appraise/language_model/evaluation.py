@@ -81,15 +81,14 @@ class Accuracy:
 def items_of(table: pd.DataFrame, tokenizer: Any, params: BaseModelParams) -> list[Item]:
     """Items of a target's split (columns component, prompt, completion, choices, answer)."""
     found = []
-    for row in table.itertuples():
-        asked, right = texts(tokenizer, params, row.prompt, row.completion)
-        chosen = row.choices is not None
-        answers = (
-            tuple(texts(tokenizer, params, row.prompt, choice)[1] for choice in row.choices)
-            if chosen
-            else (right,)
-        )
-        found.append(Item(row.component, asked, answers, int(row.answer) if chosen else 0, chosen))
+    columns = (table[name] for name in ("component", "prompt", "completion", "choices", "answer"))
+    for component, prompt, completion, choices, answer in zip(*columns, strict=True):
+        asked, right = texts(tokenizer, params, prompt, completion)
+        if choices is None:
+            found.append(Item(component, asked, (right,), 0, False))
+            continue
+        answers = tuple(texts(tokenizer, params, prompt, choice)[1] for choice in choices)
+        found.append(Item(component, asked, answers, int(answer), True))
     return found
 
 

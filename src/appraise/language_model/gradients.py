@@ -77,9 +77,7 @@ class LoraGradients:
                 handle.remove()
 
     def _probe(self, a: torch.Tensor) -> Callable[..., torch.Tensor]:
-        def hook(
-            module: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
-        ) -> torch.Tensor:  # noqa: ARG001
+        def hook(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
             probe = torch.zeros_like(output, requires_grad=True)
             self._local.seen.append((inputs[0].detach()[0] @ a.T, probe))
             return output + probe
@@ -88,7 +86,8 @@ class LoraGradients:
 
     def __call__(self, encoded: Encoded) -> tuple[float, torch.Tensor]:
         """Loss (nats per completion token) and gradient (size,) float32 of one example."""
-        self._local.seen = seen = []
+        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._local.seen = seen
         loss = completion_loss(self._model, encoded).mean()
         deltas = torch.autograd.grad(loss, [probe for _, probe in seen])
         parts = [

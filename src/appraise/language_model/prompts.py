@@ -25,6 +25,7 @@ class Encoded:
 
     @property
     def n_completion(self) -> int:
+        """How many of the tokens are the completion, at least 1."""
         return len(self.ids) - self.n_prompt
 
 

@@ -107,7 +107,7 @@ def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
         target_modules=list(lora.target_modules),
         layers_to_transform=adapted_layers(model, lora),
     )
-    adapted = get_peft_model(model, config)
+    adapted: Any = get_peft_model(model, config)
     modules = dict(adapted.base_model.model.named_modules())
     with torch.no_grad():
         for name, value in a.items():
@@ -144,7 +144,7 @@ def train(
             count = sum(encoded.n_completion for _, encoded in batch)
             results = list(one_by_one(gradient, [encoded for _, encoded in batch]))
             for number, weight in enumerate(weights):
-                weight.grad = sum(grads[number] for _, grads in results) / count  # type: ignore[assignment]
+                weight.grad = sum(grads[number] for _, grads in results) / count
             optimizer.param_groups[0]["lr"] = rate(step, settings)
             optimizer.step()
             losses.append(sum(loss for loss, _ in results) / count)
@@ -159,7 +159,7 @@ def train(
 def save(adapted: Any, folder: Path) -> None:
     """Write the adapter in PEFT's layout, with the same bytes for the same weights."""
     adapted.peft_config["default"].base_model_name_or_path = BASE
-    adapted.save_pretrained(str(folder), safe_serialization=True)
+    adapted.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
     config = read_json(folder / "adapter_config.json")
     for name in ("target_modules", "layers_to_transform"):  # sets, in the order of their hashes

@@ -47,9 +47,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         table = read_table(project.open("target_sets", key.split("/")[0]) / "test.parquet")
         items = items_of(table, tokenizer, params)
         with tqdm(total=len(items), desc=f"{STEP.noun} {key}", unit="item", file=sys.stderr) as bar:
-            found = likelihoods(
-                adapted, tokenizer, params.max_length, items, lambda bar=bar: bar.update()
-            )  # type: ignore[misc]
+            found = likelihoods(adapted, tokenizer, params.max_length, items, bar.update)
         rows = table[["id", "component"]].copy()
         gold = [each[item.gold] for item, each in zip(items, found, strict=True)]
         rows["nats"] = [one.nats for one in gold]

@@ -75,8 +75,11 @@ class Sketcher:
             "example_ids": ids,
             "dropped_not_finite": dropped,
         }
-        arrays = {"rows": made.rows, "loss": made.loss, "tokens": made.tokens}
-        write_arrays(folder / SKETCH, arrays, meta)
+        write_arrays(
+            folder / SKETCH,
+            {"rows": made.rows, "loss": made.loss, "tokens": made.tokens},
+            meta,
+        )
 
 
 def preview(examples: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -112,7 +115,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
     with tqdm(total=total, desc=STEP.noun, unit="example", file=sys.stderr) as bar:
         for key, table in tables.items():
             bar.set_postfix_str(key)
-            made = sketcher.sketch(table, lambda: bar.update())
+            made = sketcher.sketch(table, bar.update)
             kept, asked = len(made.kept), len(table)
             with STEP.writing(project, key) as folder:
                 if kept < 2 or 2 * kept < asked:

@@ -66,7 +66,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         adapted = training.with_adapter(model, params.lora, a)
         bar = tqdm(total=len(batches), desc=f"{STEP.noun} {key}", unit="step", file=sys.stderr)
         with bar, STEP.writing(project, key) as written:
-            done = training.train(adapted, batches, settings, lambda bar=bar: bar.update())  # type: ignore[misc]
+            done = training.train(adapted, batches, settings, bar.update)
             training.save(adapted, written)
             write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
         model = adapted.unload().eval().requires_grad_(False)

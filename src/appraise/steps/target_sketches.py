@@ -34,7 +34,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
     for key in keys:
         table = read_table(project.open("target_sets", key) / "value.parquet")
         with tqdm(total=len(table), desc=STEP.noun, unit="example", file=sys.stderr) as bar:
-            made = sketcher.sketch(table, lambda bar=bar: bar.update())  # type: ignore[misc]
+            made = sketcher.sketch(table, bar.update)
         if len(made.kept) < len(table):
             lost = [table["id"].iloc[i] for i in range(len(table)) if i not in made.kept]
             raise ModelError(
