@@ -151,7 +151,7 @@ def test_a_weight_that_is_not_optimal_is_noticed(project: Project) -> None:
     change(project, "kmm_weights", TARGET, spoil)
     verdict = checks.certificate_within_tolerance(project)
     assert not verdict.passed
-    assert records(verdict, "targets")[0]["found"] == "not optimal"
+    assert records(verdict, "targets")[0]["optimal"] is False
 
 
 def test_an_overlap_with_the_test_split_is_noticed(project: Project) -> None:

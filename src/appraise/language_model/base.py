@@ -154,7 +154,9 @@ def _from_hub(params: BaseModelParams, folder: Path) -> None:
 def load(folder: Path) -> Any:
     """The base model in evaluation mode, float32, without gradients of its own parameters."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True

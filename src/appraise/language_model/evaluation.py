@@ -7,10 +7,12 @@ its cached keys and values. lm-eval asks for these likelihoods through an LM of 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import yaml
 
 from appraise.errors import ModelError
 from appraise.language_model.prompts import texts
+from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
 from appraise.params import BaseModelParams
 
@@ -92,19 +95,27 @@ def items_of(table: pd.DataFrame, tokenizer: Any, params: BaseModelParams) -> li
     return found
 
 
+def with_adapter(model: Any, folder: Path) -> Any:
+    """The base model with a trained adapter, in PEFT's layout, for evaluation."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # PEFT's
+        return PeftModel.from_pretrained(model, str(folder)).eval()
+
+
 def continuations(
-    model: Any, left: Sequence[int], rights: Sequence[Sequence[int]]
+    top: Any, trunk: Trunk, left: Sequence[int], rights: Sequence[Sequence[int]]
 ) -> list[Likelihood]:
     """Likelihood of each continuation (token ids, not empty) of one prompt (token ids)."""
-    with torch.inference_mode():
-        out = model(input_ids=torch.tensor([list(left)]), use_cache=True, logits_to_keep=1)
+    prompt, *rest = trunk.read_on(left, [right[:-1] for right in rights])
+    with torch.no_grad():
+        out = top(**prompt, use_cache=True, logits_to_keep=1)
         logits = out.logits[:, -1:].expand(len(rights), -1, -1)
-        width = max(map(len, rights)) - 1
-        if width:
+        if rest:
             cache = out.past_key_values
             cache.batch_repeat_interleave(len(rights))
-            padded = [[*right[:-1], *[0] * (width + 1 - len(right))] for right in rights]
-            more = model(input_ids=torch.tensor(padded), past_key_values=cache, use_cache=True)
+            more = top(**rest[0], past_key_values=cache, use_cache=True)
             logits = torch.cat([logits, more.logits], dim=1)
         return [_likelihood(logits[i, : len(right)], right) for i, right in enumerate(rights)]
 
@@ -118,12 +129,19 @@ def _likelihood(logits: torch.Tensor, right: Sequence[int]) -> Likelihood:
 
 def likelihoods(
     model: Any,
+    trunk: Trunk,
     tokenizer: Any,
     max_length: int,
     items: Sequence[Item],
     progress: Callable[[], object] = lambda: None,
 ) -> list[tuple[Likelihood, ...]]:
-    """Likelihood of each answer of each item; a prompt that is too long loses its start."""
+    """Likelihood of each answer of each item; a prompt that is too long loses its start.
+
+    Args:
+        model: the base model or one with an adapter.
+        trunk: of the base model.
+    """
+    top = trunk.top(model)
 
     def one(item: Item) -> tuple[Likelihood, ...]:
         left = tokenizer(item.asked, add_special_tokens=False)["input_ids"]
@@ -134,7 +152,7 @@ def likelihoods(
                 f"evaluation: expected a prompt and answers below {max_length} tokens, found "
                 f"{len(left)} and {sorted(map(len, rights))} in {item.asked[-60:]!r}"
             )
-        found = tuple(continuations(model, left[-room:], rights))
+        found = tuple(continuations(top, trunk, left[-room:], rights))
         progress()
         return found
 
@@ -151,8 +169,8 @@ def accuracies(
         ModelError: lm-eval gives no result.
     """
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-    from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
+    from lm_eval.evaluator import evaluate
+    from lm_eval.tasks import TaskManager, get_task_dict
 
     with tempfile.TemporaryDirectory() as temporary, _quiet(), _datasets_cache(temporary):
         folder = Path(temporary)
@@ -160,10 +178,10 @@ def accuracies(
             _write_task(folder, component, [i for i in items if i.component == component])
             for component in sorted({item.component for item in items})
         ]
-        results = simple_evaluate(
-            model=_known(items, found),
-            tasks=names,
-            task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        results = evaluate(
+            lm=_known(items, found),
+            task_dict=get_task_dict(names, manager),
             bootstrap_iters=0,
             log_samples=True,
         )
@@ -242,7 +260,7 @@ def _datasets_cache(folder: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the chatter of the libraries that lm-eval starts."""
+    """Without the chatter of lm-eval and of the libraries that it starts."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("lm_eval", "lm_eval.evaluator")]
@@ -251,7 +269,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):  # its own progress bars
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

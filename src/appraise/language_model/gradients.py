@@ -43,11 +43,18 @@ class Sketch:
     native_dimension: int
 
 
-def completion_loss(model: Any, encoded: Encoded) -> torch.Tensor:
-    """Negative log-likelihood of each completion token, (n_completion,) float32, in nats."""
+def completion_loss(
+    model: Any, encoded: Encoded, inputs: Mapping[str, torch.Tensor] | None = None
+) -> torch.Tensor:
+    """Negative log-likelihood of each completion token, (n_completion,) float32, in nats.
+
+    Args:
+        inputs: what the model is called with, if not the token ids (see `Trunk`).
+    """
     ids = torch.tensor([encoded.ids])
     keep = encoded.n_completion + 1  # logits only where a completion token is predicted
-    logits = model(input_ids=ids, logits_to_keep=keep, use_cache=False).logits[0, -keep:-1]
+    given = inputs or {"input_ids": ids}
+    logits = model(**given, logits_to_keep=keep, use_cache=False).logits[0, -keep:-1]
     return torch.nn.functional.cross_entropy(
         logits.float(), ids[0, encoded.n_prompt :], reduction="none"
     )

@@ -9,10 +9,11 @@ that the same plan gives the same adapter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,10 +22,13 @@ from appraise.artifacts import read_json, write_json
 from appraise.language_model.gradients import completion_loss
 from appraise.language_model.lora import adapted_layers
 from appraise.language_model.prompts import Encoded
+from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
 from appraise.params import Lora, LoraAdapterParams
 
 TARGET = "target"
+AHEAD = 10  # steps whose frozen states are computed together
+R = TypeVar("R")
 BASE = "data/base_model"  # in adapter_config.json: where the base model lies in a project
 
 
@@ -107,7 +111,9 @@ def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
         target_modules=list(lora.target_modules),
         layers_to_transform=adapted_layers(model, lora),
     )
-    adapted: Any = get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # PEFT's
+        adapted: Any = get_peft_model(model, config)
     modules = dict(adapted.base_model.model.named_modules())
     with torch.no_grad():
         for name, value in a.items():
@@ -118,6 +124,7 @@ def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
 
 def train(
     adapted: Any,
+    trunk: Trunk,
     batches: Sequence[Sequence[tuple[str, Encoded]]],
     settings: LoraAdapterParams,
     progress: Callable[[], object],
@@ -125,24 +132,31 @@ def train(
     """Train the adapter in place.
 
     Args:
+        trunk: of the base model.
         batches: for each step its sequences, each with the name of its dataset.
         progress: called after each step.
     """
     torch.manual_seed(settings.seed)
     weights = [p for _, p in sorted(adapted.named_parameters()) if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+    top = trunk.top(adapted.get_base_model())
     losses, rates, tokens = [], [], 0
     mix: dict[str, int] = {}
 
     def gradient(encoded: Encoded) -> tuple[float, tuple[torch.Tensor, ...]]:
-        loss = completion_loss(adapted, encoded).sum()
+        loss = completion_loss(top, encoded, trunk.read(encoded.ids)).sum()
         return float(loss.detach()), torch.autograd.grad(loss, weights)
 
     with workers() as each:
-        one_by_one = map if adapted.training else each  # dropout draws from one stream
+        one_by_one: Any = map if adapted.training else each  # dropout draws from one stream
         for step, batch in enumerate(batches):
+            if step % AHEAD == 0:  # many at once: no waiting for the longest of a batch
+                soon = {
+                    encoded.ids for later in batches[step : step + AHEAD] for _, encoded in later
+                }
+                list(each(trunk.read, sorted(soon, key=lambda ids: (-len(ids), ids))))
             count = sum(encoded.n_completion for _, encoded in batch)
-            results = list(one_by_one(gradient, [encoded for _, encoded in batch]))
+            results = _longest_first(one_by_one, gradient, [encoded for _, encoded in batch])
             for number, weight in enumerate(weights):
                 weight.grad = sum(grads[number] for _, grads in results) / count
             optimizer.param_groups[0]["lr"] = rate(step, settings)
@@ -154,6 +168,15 @@ def train(
                 mix[name] = mix.get(name, 0) + 1
             progress()
     return Training(tuple(losses), tuple(rates), tokens, dict(sorted(mix.items())))
+
+
+def _longest_first(
+    each: Callable[..., Iterable[R]], compute: Callable[[Encoded], R], batch: Sequence[Encoded]
+) -> list[R]:
+    """Results in the batch's order, begun with the longest: the last to end is then a short one."""
+    order = sorted(range(len(batch)), key=lambda number: -len(batch[number].ids))
+    found = dict(zip(order, each(compute, [batch[number] for number in order]), strict=True))
+    return [found[number] for number in range(len(batch))]
 
 
 def save(adapted: Any, folder: Path) -> None:

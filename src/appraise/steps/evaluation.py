@@ -33,28 +33,30 @@ def _recipe(project: Project, key: str) -> Recipe:
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
-    from peft import PeftModel
     from tqdm import tqdm
 
-    from appraise.language_model import base
-    from appraise.language_model.evaluation import accuracies, items_of, likelihoods
+    from appraise.language_model import base, evaluation
+    from appraise.language_model.trunk import Trunk
 
     folder, params = project.open("base_model"), project.params.base_model
     tokenizer, model = base.load_tokenizer(folder), base.load(folder)
+    trunk = Trunk(model, params.lora)
     for key in keys:
         adapter = project.open("lora_adapter", key)
-        adapted = PeftModel.from_pretrained(model, str(adapter)).eval()
+        adapted = evaluation.with_adapter(model, adapter)
         table = read_table(project.open("target_sets", key.split("/")[0]) / "test.parquet")
-        items = items_of(table, tokenizer, params)
+        items = evaluation.items_of(table, tokenizer, params)
         with tqdm(total=len(items), desc=f"{STEP.noun} {key}", unit="item", file=sys.stderr) as bar:
-            found = likelihoods(adapted, tokenizer, params.max_length, items, bar.update)
+            found = evaluation.likelihoods(
+                adapted.get_base_model(), trunk, tokenizer, params.max_length, items, bar.update
+            )
         rows = table[["id", "component"]].copy()
         gold = [each[item.gold] for item, each in zip(items, found, strict=True)]
         rows["nats"] = [one.nats for one in gold]
         rows["tokens"] = [one.tokens for one in gold]
         rows["correct"] = None
         if project.params.evaluation.lm_eval:
-            for component, result in accuracies(items, found).items():
+            for component, result in evaluation.accuracies(items, found).items():
                 rows.loc[rows["component"] == component, "correct"] = list(result.correct)
         rows["correct"] = rows["correct"].astype("boolean")
         with STEP.writing(project, key) as written:

@@ -54,10 +54,12 @@ def _make(project: Project, keys: Sequence[str]) -> None:
     from tqdm import tqdm
 
     from appraise.language_model import base, training
+    from appraise.language_model.trunk import Trunk
 
     folder, params = project.open("base_model"), project.params.base_model
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
     model = base.load(folder)
+    trunk = Trunk(model, params.lora)
     for key in keys:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
@@ -66,7 +68,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         adapted = training.with_adapter(model, params.lora, a)
         bar = tqdm(total=len(batches), desc=f"{STEP.noun} {key}", unit="step", file=sys.stderr)
         with bar, STEP.writing(project, key) as written:
-            done = training.train(adapted, batches, settings, bar.update)
+            done = training.train(adapted, trunk, batches, settings, bar.update)
             training.save(adapted, written)
             write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
         model = adapted.unload().eval().requires_grad_(False)

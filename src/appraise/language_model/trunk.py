@@ -1,0 +1,109 @@
+"""The frozen layers below the first adapted one: what they make of a sequence is kept.
+
+Adapters of all policies sit on the same last layers of the same base model, so the layers below
+give the same states for the same tokens, whoever asks. They are run once, without a graph.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from appraise.language_model.lora import adapted_layers
+from appraise.params import Lora
+
+Inputs = dict[str, torch.Tensor]
+MOST_BYTES = 1 << 30  # of states kept; beyond it they are computed again
+
+
+class Trunk:
+    """The layers below the first adapted one, and how to get at those above.
+
+    A model that does not come apart to the bit (embeddings scaled inside the forward pass, layers
+    of another shape) is left whole: states are then the token ids themselves.
+    """
+
+    def __init__(self, model: Any, lora: Lora) -> None:
+        layers = adapted_layers(model, lora)
+        self._first = layers[0] if layers else 0
+        self._kept: dict[Any, tuple[Inputs, ...]] = {}
+        self._bytes = 0
+        self._lower = self._cut(model) if self._first else None
+
+    def _cut(self, model: Any) -> Any | None:
+        try:
+            lower = _layers(model, 0, self._first).model
+            lower.norm = torch.nn.Identity()
+            top, ids = _layers(model, self._first), torch.arange(1, 9)[None]
+            with torch.no_grad():
+                whole = model(input_ids=ids, use_cache=False).logits
+                states = lower(input_ids=ids, use_cache=False).last_hidden_state
+                both = top(inputs_embeds=states, use_cache=False).logits
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            return None
+        return lower if torch.equal(whole, both) else None
+
+    def top(self, model: Any) -> Any:
+        """The layers above, sharing the model's parameters; to be called with what we return."""
+        return model if self._lower is None else _layers(model, self._first)
+
+    def read(self, ids: Sequence[int]) -> Inputs:
+        """Inputs of the top for one sequence of token ids."""
+        return self._keep(tuple(ids), self._read)[0]
+
+    def read_on(self, left: Sequence[int], rights: Sequence[Sequence[int]]) -> tuple[Inputs, ...]:
+        """Inputs of the top for a prompt, then, if any is not empty, for its continuations.
+
+        Shorter continuations are padded at their end with token 0.
+        """
+        return self._keep((tuple(left), tuple(map(tuple, rights))), self._read_on)
+
+    def _keep(self, key: Any, compute: Any) -> tuple[Inputs, ...]:
+        if key in self._kept:
+            return self._kept[key]
+        with torch.no_grad():
+            made: tuple[Inputs, ...] = compute(key)
+        size = sum(tensor.nbytes for inputs in made for tensor in inputs.values())
+        if self._bytes + size <= MOST_BYTES:
+            self._bytes += size
+            self._kept[key] = made
+        return made
+
+    def _read(self, ids: tuple[int, ...]) -> tuple[Inputs, ...]:
+        tokens = torch.tensor([ids])
+        if self._lower is None:
+            return ({"input_ids": tokens},)
+        return ({"inputs_embeds": self._lower(input_ids=tokens, use_cache=False)[0]},)
+
+    def _read_on(self, key: tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]) -> Any:
+        left, rights = key
+        width = max(map(len, rights))
+        padded = torch.tensor([[*right, *[0] * (width - len(right))] for right in rights])
+        tokens = torch.tensor([left])
+        if self._lower is None:
+            return ({"input_ids": tokens}, {"input_ids": padded})[: 1 + bool(width)]
+        out = self._lower(input_ids=tokens, use_cache=True)
+        prompt = {"inputs_embeds": out.last_hidden_state}
+        if not width:
+            return (prompt,)
+        cache = out.past_key_values
+        cache.batch_repeat_interleave(len(rights))
+        more = self._lower(input_ids=padded.long(), past_key_values=cache, use_cache=True)
+        return (prompt, {"inputs_embeds": more.last_hidden_state})
+
+
+def _layers(model: Any, start: int, stop: int | None = None) -> Any:
+    """A model of some of the layers, sharing all parameters with the whole one."""
+    shared = itertools.chain(model.parameters(), model.buffers())
+    part = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    part.model.layers = part.model.layers[start:stop]
+    for number, layer in enumerate(part.model.layers):
+        layer.self_attn.layer_idx = number  # its place in a cache of keys and values
+    part.config.num_hidden_layers = len(part.model.layers)
+    if getattr(part.config, "layer_types", None):
+        part.config.layer_types = part.config.layer_types[start:stop]
+    return part
