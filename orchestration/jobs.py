@@ -24,6 +24,7 @@ from dagster import (
     In,
     JobDefinition,
     MaterializeResult,
+    NodeInvocation,
     Nothing,
     OpDefinition,
     OpExecutionContext,
@@ -135,7 +136,7 @@ def everything(pipeline: Pipeline, resources: dict[str, Any]) -> JobDefinition:
         description="Bring every asset up to date: compute what is missing or out of date.",
         node_defs=[_op(pipeline, stage.noun) for stage in stages],
         dependencies={
-            stage.noun: {
+            NodeInvocation(f"all_{stage.noun}", alias=stage.noun): {
                 need: DependencyDefinition(need) for need in _waits_for(pipeline, stage.noun)
             }
             for stage in stages
@@ -157,7 +158,7 @@ def _op(pipeline: Pipeline, noun: str) -> OpDefinition:
     stage, checks = pipeline.stages[noun], pipeline.shown[noun].checks
 
     @op(
-        name=noun,
+        name=f"all_{noun}",  # the asset's own op has the noun; the node is named by it too
         description=stage.description,
         ins={need: In(Nothing) for need in _waits_for(pipeline, noun)},
         out=Out(Nothing),

@@ -1,4 +1,7 @@
-"""S_t: per-example LoRA gradients of each target's value split, projected like the datasets'."""
+"""S_t: per-example LoRA gradients of each target's value split, projected like the datasets'.
+
+All value examples are used; one with a non-finite gradient is an error, as the target is ours.
+"""
 
 from __future__ import annotations
 
