@@ -285,7 +285,7 @@ def test_an_error_of_the_library_is_one_line(house: House, instance: DagsterInst
 def test_the_edges_of_the_job_are_those_of_the_assets(house: House) -> None:
     job = jobs.everything(house.pipeline, {"mlflow": MlflowLog()})
     graph = definitions(house).resolve_asset_graph()
-    for node in job.graph.node_defs:
-        edges = {d.node for d in job.graph.dependencies[NodeInvocation(node.name)].values()}
-        parents = {key.to_user_string() for key in graph.get(AssetKey(node.name)).parent_keys}
-        assert edges == parents
+    for node, needed in job.graph.dependencies.items():
+        assert isinstance(node, NodeInvocation)
+        parents = {key.to_user_string() for key in graph.get(AssetKey(str(node.alias))).parent_keys}
+        assert {one.node for one in needed.values()} == parents

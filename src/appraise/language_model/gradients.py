@@ -76,29 +76,33 @@ class LoraGradients:
     @contextlib.contextmanager
     def hooked(self) -> Iterator[LoraGradients]:
         """Put the probes in, and take them out at the end."""
-        handles = [module.register_forward_hook(self._probe(a)) for module, a in self._modules]
+        handles = [
+            module.register_forward_hook(self._probe(number, a))
+            for number, (module, a) in enumerate(self._modules)
+        ]
         try:
             yield self
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _probe(self, a: torch.Tensor) -> Callable[..., torch.Tensor]:
+    def _probe(self, number: int, a: torch.Tensor) -> Callable[..., torch.Tensor]:
         def hook(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
             probe = torch.zeros_like(output, requires_grad=True)
-            self._local.seen.append((inputs[0].detach()[0] @ a.T, probe))
+            self._local.seen[number] = (inputs[0].detach()[0] @ a.T, probe)
             return output + probe
 
         return hook
 
     def __call__(self, encoded: Encoded) -> tuple[float, torch.Tensor]:
         """Loss (nats per completion token) and gradient (size,) float32 of one example."""
-        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._local.seen = seen
         loss = completion_loss(self._model, encoded).mean()
-        deltas = torch.autograd.grad(loss, [probe for _, probe in seen])
+        inputs = [seen[number] for number in range(len(self._modules))]  # not as they were called
+        deltas = torch.autograd.grad(loss, [probe for _, probe in inputs])
         parts = [
-            self._scale * (delta[0].T @ low) for (low, _), delta in zip(seen, deltas, strict=True)
+            self._scale * (delta[0].T @ low) for (low, _), delta in zip(inputs, deltas, strict=True)
         ]
         return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])
 
