@@ -9,6 +9,7 @@ from typing import Any
 
 from appraise import pictures
 from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.errors import ArtifactError
 from appraise.project import Project
 
 
@@ -88,6 +89,26 @@ def adapter(project: Project, target: str, policy: str) -> RunContent:
         files=[folder / "training.json"],
         model=folder,
     )
+
+
+def trained_policies(project: Project, target: str) -> list[str]:
+    """The policies whose adapters were trained on the subsets that the decision names."""
+    made = read_json(project.open("valuation_decision", target) / "decision.json")
+    return [
+        policy
+        for policy in project.params.policies()
+        if _trained_as_decided(project, f"{target}/{policy}", made["evidence"])
+    ]
+
+
+def _trained_as_decided(project: Project, key: str, evidence: Mapping[str, str]) -> bool:
+    try:
+        trained = project.manifest("lora_adapter", key)["settings"]
+        subset = read_json(project.open("selected_subset", key) / "subset.json")
+    except ArtifactError:
+        return False  # not made yet
+    decided = evidence.get(f"selected_subset/{key}") == project.content("selected_subset", key)
+    return decided and trained.get("datasets") == sorted(subset["datasets"])
 
 
 def evaluation(project: Project, target: str, policy: str) -> RunContent:

@@ -154,7 +154,7 @@ class _Decision:
         with self._writing(run_id) as done:
             if "decision" not in done:
                 self._write(run_id, mlflow_content.decision(project, target))
-        for policy in self._trained():
+        for policy in mlflow_content.trained_policies(project, target):
             runs.adapters[policy] = self._log_adapter(run_id, policy)
         with self._writing(run_id) as done:
             for part, noun, read in (
@@ -186,20 +186,6 @@ class _Decision:
             ):
                 self._write(run_id, mlflow_content.evaluation(project, self._target, policy))
         return run_id
-
-    def _trained(self) -> list[str]:
-        """The policies whose adapters were trained on the subsets that this decision names."""
-        evidence = read_json(
-            self._project.folder("valuation_decision", self._target) / "decision.json"
-        )["evidence"]
-        policies = []
-        for policy in self._project.params.policies():
-            key = f"{self._target}/{policy}"
-            if self._made("lora_adapter", key, "selected_subset"):
-                subset = self._project.content("selected_subset", key)
-                if evidence.get(f"selected_subset/{key}") == subset:
-                    policies.append(policy)
-        return policies
 
     def _made(self, noun: str, key: str, need: str) -> bool:
         """Whether a partition is there, made from what is there of `need` under the same key."""

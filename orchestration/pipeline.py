@@ -76,4 +76,4 @@ class Pipeline:
 
     def code_version(self, noun: str) -> str:
         """The version of the step's code."""
-        return str(getattr(self.step(noun), "version", "1"))
+        return self.step(noun).version

@@ -72,9 +72,10 @@ def trained(project: Project, steps: int = 60) -> None:
     """Adapters and evaluations that say what they were made from."""
     for policy in POLICIES:
         key = f"{TARGET}/{policy}"
-        subset = {f"selected_subset/{key}": project.content("selected_subset", key)}
+        subset = read_json(project.folder("selected_subset", key) / "subset.json")["datasets"]
+        settings = {"steps": steps, "datasets": sorted(subset)}
         files = _files(project, "lora_adapter", key)
-        with project.writing("lora_adapter", key, Recipe("1", {"steps": steps}, subset)) as folder:
+        with project.writing("lora_adapter", key, Recipe("1", settings)) as folder:
             training = json.loads(files["training.json"]) | {"steps": steps}
             write_json(folder / "training.json", training)
             write_json(folder / "adapter_config.json", {"peft_type": "LORA"})

@@ -76,7 +76,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         "auxiliary_datasets": project.params.auxiliary_datasets.model_dump(mode="json"),
         "base_model": length_settings(project),
     }
-    return Recipe(version="1", settings=settings, inputs=inputs)
+    return Recipe(STEP.version, settings=settings, inputs=inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

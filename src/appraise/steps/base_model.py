@@ -14,7 +14,7 @@ from appraise.steps.step import Step
 
 
 def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    return Recipe("1", project.params.base_model.model_dump(mode="json"))
+    return Recipe(STEP.version, project.params.base_model.model_dump(mode="json"))
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

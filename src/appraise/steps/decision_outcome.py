@@ -136,7 +136,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         part = f"{key}/{policy}"
         inputs[f"evaluation/{part}"] = project.content("evaluation", part)
     settings = {"decision_outcome": project.params.decision_outcome.model_dump(mode="json")}
-    return Recipe(version="1", settings=settings, inputs=inputs)
+    return Recipe(STEP.version, settings=settings, inputs=inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         ),
         "base_model": project.content("base_model"),
     }
-    return Recipe("1", project.params.evaluation.model_dump(mode="json"), inputs)
+    return Recipe(STEP.version, project.params.evaluation.model_dump(mode="json"), inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

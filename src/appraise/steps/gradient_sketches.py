@@ -100,7 +100,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         f"auxiliary_datasets/{key}/{file}": project.content("auxiliary_datasets", key, file=file),
         "base_model": project.content("base_model"),
     }
-    return Recipe("1", project.params.gradient_sketches.model_dump(mode="json"), inputs)
+    return Recipe(STEP.version, project.params.gradient_sketches.model_dump(mode="json"), inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

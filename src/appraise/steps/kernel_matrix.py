@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SKETCH = "sketch.safetensors"
 KERNEL = "kernel.safetensors"
-VERSION = "1"
 SKETCHED_ALIKE = ("fingerprint", "projection", "dimension", "seed")
 _DATASETS, _TARGETS = "gradient_sketches", "target_sketches"
 
@@ -88,7 +87,7 @@ def _settings(project: Project) -> dict[str, Any]:
 
 def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
     inputs = {f"{name}/{SKETCH}": sha for name, sha in _sketches(project).items()}
-    return Recipe(VERSION, _settings(project), inputs)
+    return Recipe(STEP.version, _settings(project), inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -134,7 +133,7 @@ def _kept(project: Project, sketches: Mapping[str, str]) -> _Kept:
     """Gradients and products of unchanged sketches, from the kernel that is there."""
     try:
         manifest = project.manifest(STEP.noun)
-        if (manifest["version"], manifest["settings"]) != (VERSION, _settings(project)):
+        if (manifest["version"], manifest["settings"]) != (STEP.version, _settings(project)):
             return _Kept()
         arrays, meta = read_arrays(project.open(STEP.noun) / KERNEL)
     except ArtifactError:

@@ -84,7 +84,7 @@ def _recipe(project: Project, key: str) -> Recipe:
     inputs = {f"kernel_matrix/{KERNEL}": project.content("kernel_matrix", file=KERNEL)}
     for name in (*(f"gradient_sketches/{one}" for one in ids), f"target_sketches/{key}"):
         inputs[f"{name}/{SKETCH}"] = _sketch(project, name)
-    return Recipe("1", settings, inputs)
+    return Recipe(STEP.version, settings, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         train = project.content("target_sets", target, file="train.parquet")
         inputs[f"target_sets/{target}/train.parquet"] = train
     settings = project.params.lora_adapter.model_dump(mode="json")
-    return Recipe("1", {**settings, "datasets": sorted(subset)}, inputs)
+    return Recipe(STEP.version, {**settings, "datasets": sorted(subset)}, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -66,7 +66,13 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         )
         batches = _batches(project, key, tokenizer, settings)
         adapted = training.with_adapter(model, params.lora, a)
-        bar = tqdm(total=len(batches), desc=f"{STEP.noun} {key}", unit="step", file=sys.stderr)
+        bar = tqdm(
+            total=len(batches),
+            desc=f"{STEP.noun} {key}",
+            unit="step",
+            file=sys.stderr,
+            disable=not batches,
+        )
         with bar, STEP.writing(project, key) as written:
             done = training.train(adapted, trunk, batches, settings, bar.update)
             training.save(adapted, written)

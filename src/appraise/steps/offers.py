@@ -104,7 +104,7 @@ def _pool_path(project: Project) -> Path:
 def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
     pool = project.params.offers.pool.as_posix()
     inputs = {"pool": sha256_file(_pool_path(project))}
-    return Recipe(version="1", settings={"pool": pool}, inputs=inputs)
+    return Recipe(STEP.version, settings={"pool": pool}, inputs=inputs)
 
 
 def read_pool(path: Path, root: Path) -> Offers:

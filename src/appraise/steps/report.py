@@ -264,7 +264,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         for noun, part in _parts(project, key)
     }
     drawn = "".join(sha256_file(path) for path in sorted(TEMPLATES.glob("report.*")))
-    return Recipe(version="1", settings={"template": sha256_bytes(drawn.encode())}, inputs=inputs)
+    return Recipe(STEP.version, settings={"template": sha256_bytes(drawn.encode())}, inputs=inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

@@ -39,7 +39,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         "currency": _currency(project),
     }
     name = f"kmm_weights/{target}/{WEIGHTS}"
-    return Recipe("1", settings, {name: project.content("kmm_weights", target, WEIGHTS)})
+    return Recipe(STEP.version, settings, {name: project.content("kmm_weights", target, WEIGHTS)})
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

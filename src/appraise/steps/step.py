@@ -25,6 +25,7 @@ class Step:
         keys: the keys that exist now.
         recipe: what decides the content of one partition. It hashes nothing itself.
         make: computes the given partitions, each written with `Step.writing`.
+        version: of its code; raised when the same inputs would give another content.
     """
 
     noun: str
@@ -33,6 +34,7 @@ class Step:
     keys: Callable[[Project], list[str]]
     recipe: Callable[[Project, str], Recipe]
     make: Callable[[Project, Sequence[str]], None]
+    version: str = "1"
 
     def current(self, project: Project, key: str) -> bool:
         """Whether the partition is there, whole, and made from what is there now."""

@@ -47,7 +47,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         "base_model": length_settings(project),
         "max_row_bytes": project.params.auxiliary_datasets.max_row_bytes,
     }
-    return Recipe(version="1", settings=settings, inputs=inputs)
+    return Recipe(STEP.version, settings=settings, inputs=inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         "base_model": project.content("base_model"),
     }
     settings = project.params.gradient_sketches.model_dump(mode="json", exclude={"preview"})
-    return Recipe("1", settings, inputs)
+    return Recipe(STEP.version, settings, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

@@ -268,7 +268,7 @@ def _keys(project: Project) -> list[str]:
 def _recipe(project: Project, key: str) -> Recipe:
     sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
     settings = {"policies": list(project.params.policies()), "params": sections}
-    return Recipe(version="1", settings=settings, inputs=_evidence(project, key))
+    return Recipe(STEP.version, settings=settings, inputs=_evidence(project, key))
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:

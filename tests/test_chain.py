@@ -1,0 +1,392 @@
+"""Every step on a tiny model through the command line: what is made, remade, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.cli import main
+from appraise.errors import AppraiseError
+from appraise.project import Project
+from appraise.steps import NOUNS, step
+from appraise.steps.step import run
+
+WORDS = {
+    "colours": ["red", "green", "blue", "white"],
+    "animals": ["dog", "cat", "cow", "hen"],
+    "numbers": ["one", "two", "six", "ten"],
+}
+
+
+def write_rows(root: Path, name: str, words: list[str], count: int = 30) -> dict[str, str]:
+    rows = [
+        {"prompt": f"{name} {i}", "completion": words[i % 4], "options": "\n".join(words)}
+        for i in range(count)
+    ]
+    path = root / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def settings(model: Path, **changes: Any) -> dict[str, Any]:
+    component = {"name": "talk", "source": "talk.jsonl", "choices": "{options}"}
+    params: dict[str, Any] = {
+        "base_model": {
+            "source": str(model),
+            "max_length": 64,
+            "prompt": "{prompt}:",
+            "lora": {"rank": 2, "last_layers": 2},
+        },
+        "offers": {"pool": "pool.yaml"},
+        "target_sets": {
+            "desk": {
+                "title": "A desk",
+                "value": 6,
+                "train": 5,
+                "test": 8,
+                "components": [component],
+            }
+        },
+        "auxiliary_datasets": {"min_examples": 4, "max_examples": 20},
+        "gradient_sketches": {"preview": 6, "dimension": 128},
+        "kmm_weights": {"bootstraps": 10},
+        "selected_subset": {"k": 2, "policies": ["none", "kmm", "one_step", "target_only"]},
+        "lora_adapter": {"steps": 2, "batch_size": 2},
+        "decision_outcome": {"resamples": 50},
+    }
+    for section, change in changes.items():
+        params[section] = params.get(section, {}) | change
+    return params
+
+
+def write_project(root: Path, model: Path, **changes: Any) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    write_rows(root, "talk", ["red", "dog", "one", "hen"], 40)
+    common = {"provider": "P", "version": "1", "licence": "MIT", "price": 5.0}
+    offers = [
+        {"id": name, "title": name.title(), **common, **write_rows(root, name, words)}
+        for name, words in WORDS.items()
+    ]
+    pool = {"title": "T", "currency": "EUR", "offers": offers}
+    (root / "pool.yaml").write_text(yaml.safe_dump(pool))
+    (root / "params.yaml").write_text(yaml.safe_dump(settings(model, **changes)))
+    return root
+
+
+def appraise(root: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["--project", str(root), *words], catch_exceptions=False)
+
+
+def all_of_it(root: Path) -> dict[str, list[str]]:
+    made = {}
+    for noun in NOUNS:
+        result = appraise(root, noun.replace("_", "-"), "--json")
+        assert result.exit_code == 0, result.stderr
+        made[noun] = json.loads(result.stdout)["made"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def done(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_project(tmp_path_factory.mktemp("chain") / "project", tiny)
+    all_of_it(root)
+    return root
+
+
+@pytest.fixture
+def project(done: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done, tmp_path / "project"))
+
+
+def contents(root: Path) -> dict[str, str]:
+    found = Project(root)
+    return {f"{n}/{k}": found.content(n, k) for n in NOUNS for k in found.partitions(n)}
+
+
+def change(root: Path, section: str, **values: Any) -> None:
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params[section] = params.get(section, {}) | values
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_it_ends_in_a_report_and_a_summary(done: Path) -> None:
+    decision = read_json(done / "data/valuation_decision/desk/decision.json")
+    assert 1 <= len(decision["bought"]) <= 2
+    page = (done / "data/report/desk/report.html").read_text()
+    assert decision["decision_id"][:12] in page
+    summary = appraise(done, "summary")
+    assert summary.exit_code == 0
+    assert "kmm minus none" in summary.stdout
+    verified = appraise(done, "verify")
+    assert verified.exit_code == 0, verified.stdout
+
+
+def test_the_policy_that_buys_nothing_is_the_base_model(done: Path) -> None:
+    training = read_json(done / "data/lora_adapter/desk/none/training.json")
+    assert (training["steps"], training["mix"]) == (0, {})
+    arrays, _ = read_arrays(done / "data/lora_adapter/desk/none/adapter_model.safetensors")
+    assert all(not array.any() for name, array in arrays.items() if "lora_B" in name)
+
+
+def test_a_second_run_makes_nothing(project: Path) -> None:
+    assert all(made == [] for made in all_of_it(project).values())
+
+
+def test_elsewhere_it_gives_the_same_bytes(done: Path, tiny: Path, tmp_path: Path) -> None:
+    other = write_project(tmp_path / "elsewhere", tiny)
+    all_of_it(other)
+    assert contents(other) == contents(done)
+
+
+def test_a_target_share_adds_the_policy_that_trains_on_the_target_alone(project: Path) -> None:
+    change(project, "lora_adapter", target_share=0.7, steps=5)
+    made = all_of_it(project)
+    assert made["gradient_sketches"] == made["kmm_weights"] == []
+    assert "desk/target_only" in made["lora_adapter"]
+    mixes = {
+        policy: read_json(project / f"data/lora_adapter/desk/{policy}/training.json")["mix"]
+        for policy in ("kmm", "target_only", "none")
+    }
+    assert mixes["kmm"]["target"] == 7
+    assert mixes["target_only"] == {"target": 10}
+    assert mixes["none"] == {}
+
+
+def test_all_layers_are_a_matter_of_the_settings_alone(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["base_model"]["lora"]["last_layers"] = None
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    made = all_of_it(project)
+    assert len(made["gradient_sketches"]) == 3
+    _, meta = read_arrays(project / "data/gradient_sketches/colours/sketch.safetensors")
+    assert meta["native_dimension"] == 4 * 2 * (32 + 16 + 16)
+
+
+def test_one_more_offer_makes_one_sketch(project: Path) -> None:
+    pool = yaml.safe_load((project / "pool.yaml").read_text())
+    more = write_rows(project, "fruits", ["fig", "pear", "plum", "lime"])
+    pool["offers"].append(pool["offers"][0] | {"id": "fruits", "title": "Fruits"} | more)
+    (project / "pool.yaml").write_text(yaml.safe_dump(pool))
+    before, _ = read_arrays(project / "data/kernel_matrix/kernel.safetensors")
+    made = all_of_it(project)
+    assert made["auxiliary_datasets"] == made["gradient_sketches"] == ["fruits"]
+    assert made["target_sketches"] == []
+    after, meta = read_arrays(project / "data/kernel_matrix/kernel.safetensors")
+    old = [place for place, name in enumerate(meta["ids"]) if name != "fruits"]
+    np.testing.assert_array_equal(after["K"][np.ix_(old, old)], before["K"])
+
+
+def test_a_damaged_sketch_is_noticed_and_made_again(project: Path) -> None:
+    path = project / "data/gradient_sketches/colours/sketch.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"\x01")
+    shutil.rmtree(project / "data/kernel_matrix")  # it would take over what it has of this sketch
+    refused = appraise(project, "kernel-matrix")
+    assert refused.exit_code == 2
+    assert "colours" in refused.stderr
+    assert appraise(project, "gradient-sketches").exit_code == 0
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("part", "value"), [("fingerprint", "0" * 64), ("seed", 9)])
+def test_a_sketch_made_with_something_else_is_refused(
+    project: Path, part: str, value: object
+) -> None:
+    from appraise.artifacts import write_arrays
+
+    found = Project(project)
+    path = found.folder("gradient_sketches", "colours") / "sketch.safetensors"
+    arrays, meta = read_arrays(path)
+    with step("gradient_sketches").writing(found, "colours") as folder:
+        write_arrays(folder / path.name, arrays, meta | {part: value})
+    refused = appraise(project, "kernel-matrix")
+    assert refused.exit_code == 2
+    assert "colours" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_gradients_that_are_not_finite(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from appraise.language_model.gradients import LoraGradients
+
+    honest = LoraGradients.__call__
+
+    def poisoned(self: LoraGradients, encoded: Any) -> Any:
+        loss, gradient = honest(self, encoded)
+        return loss, gradient * (float("nan") if encoded.ids[-2] % 2 else 1.0)
+
+    monkeypatch.setattr(LoraGradients, "__call__", poisoned)
+    result = appraise(project, "gradient-sketches", "--force")
+    assert result.exit_code == 3, "some were set aside"
+    found = Project(project)
+    aside = [key for key in WORDS if found.set_aside("gradient_sketches", key)]
+    for key in WORDS:
+        if key not in aside:
+            _, meta = read_arrays(found.open("gradient_sketches", key) / "sketch.safetensors")
+            assert len(meta["dropped_not_finite"]) + len(meta["example_ids"]) == 6
+    assert aside
+    reason = found.set_aside("gradient_sketches", aside[0])
+    assert reason is not None
+    assert "expected finite gradients of 6 examples" in reason
+
+
+def test_a_target_with_a_gradient_that_is_not_finite(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appraise.language_model.gradients import LoraGradients
+
+    monkeypatch.setattr(LoraGradients, "__call__", lambda self, _: (1.0, torch_nan(self.size)))
+    result = appraise(project, "target-sketches", "--force")
+    assert result.exit_code == 2
+    assert "expected finite gradients of all 6 value examples" in result.stderr
+
+
+def torch_nan(size: int) -> Any:
+    import torch
+
+    return torch.full((size,), float("nan"))
+
+
+def test_a_stop_in_the_middle_keeps_what_is_done(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appraise.steps.gradient_sketches import Sketcher
+
+    before = contents(project)
+    whole, count = Sketcher.sketch, [0]
+
+    def stops(self: Sketcher, *words: Any) -> Any:
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt
+        return whole(self, *words)
+
+    shutil.rmtree(project / "data/gradient_sketches")
+    monkeypatch.setattr(Sketcher, "sketch", stops)
+    stopped = appraise(project, "gradient-sketches")
+    assert stopped.exit_code == 130
+    assert len(Project(project).partitions("gradient_sketches")) == 1
+    monkeypatch.undo()
+    result = json.loads(appraise(project, "gradient-sketches", "--json").stdout)
+    assert (len(result["made"]), len(result["current"])) == (2, 1)
+    assert contents(project) == before
+
+
+def test_an_input_that_changes_while_a_step_computes(project: Path) -> None:
+    found = Project(project)
+
+    def compute() -> None:
+        with step("target_sketches").writing(found, "desk") as folder:
+            (folder / "x").write_text("x")
+            change(project, "gradient_sketches", seed=7)
+            found.__dict__.pop("params")
+
+    with pytest.raises(AppraiseError, match="an input changed"):
+        compute()
+    assert step("target_sketches").current(Project(project), "desk") is False
+
+
+def test_two_at_once_do_it_once(project: Path) -> None:
+    shutil.rmtree(project / "data/kmm_weights")
+    made: list[tuple[str, ...]] = []
+
+    def one() -> None:
+        made.append(run(step("kmm_weights"), Project(project)).made)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [(), ("desk",)]
+
+
+def test_evaluation_without_lm_eval_has_no_accuracy(project: Path) -> None:
+    change(project, "evaluation", lm_eval=False)
+    all_of_it(project)
+    metrics = read_json(project / "data/evaluation/desk/kmm/metrics.json")
+    assert metrics["accuracy"] is None
+    assert metrics["loss"] > 0
+    items = read_table(project / "data/evaluation/desk/kmm/items.parquet")
+    assert len(items) == 8
+    assert "kmm minus none" in appraise(project, "summary").stdout
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    if not isinstance(value, dict):
+        return [(path, value)]
+    return [leaf for name, inner in value.items() for leaf in leaves(inner, (*path, name))]
+
+
+OTHER = {
+    ("base_model", "source"): "elsewhere",
+    ("gradient_sketches", "projection"): "none",
+    ("kernel_matrix", "normalize"): "none",
+    ("kmm_weights", "penalty"): "price",
+    ("kmm_weights", "relative_lambda"): 0.3,
+    ("offers", "pool"): None,  # its content counts, not its name
+    ("selected_subset", "policies"): ["kmm"],
+    ("selected_subset", "budget"): 100.0,
+    ("base_model", "lora", "target_modules"): ["q_proj"],
+    ("target_sets", "desk", "components"): None,
+}
+
+
+def another(path: tuple[str, ...], value: Any) -> Any:
+    if path in OTHER:
+        return OTHER[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 or 0.5
+    return f"{value or ''}x"
+
+
+def test_dvc_knows_every_setting_that_a_step_depends_on(done: Path) -> None:
+    stages = yaml.safe_load((Path(__file__).parents[1] / "dvc.yaml").read_text())["stages"]
+    whole = Project(done).params.model_dump(mode="json")
+    checked = 0
+    for path, value in leaves(whole):
+        new = another(path, value)
+        if new is None or new == value:
+            continue
+        params = json.loads(json.dumps(whole))
+        place = params
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = new
+        if path == ("lora_adapter", "target_share"):
+            params["target_sets"]["desk"]["train"] = 5
+        changed = Project(done)
+        changed.__dict__["params"] = type(Project(done).params).model_validate(params)
+        for noun in NOUNS:
+            if same_settings(noun, Project(done), changed):
+                continue
+            known = stages[noun].get("params", [])
+            names = {".".join(path[:end]) for end in range(1, len(path) + 1)}
+            through = path[0] == "base_model" and "data/base_model" in stages[noun].get("deps", [])
+            assert names & set(known) or through, f"{noun} depends on {'.'.join(path)}"
+            checked += 1
+    assert checked > 30
+
+
+def same_settings(noun: str, before: Project, after: Project) -> bool:
+    one = step(noun)
+    try:
+        return all(
+            one.recipe(before, key).settings == one.recipe(after, key).settings
+            for key in set(one.keys(before)) & set(one.keys(after))
+        )
+    except AppraiseError:
+        return True  # an input of it is not there yet: known through that
