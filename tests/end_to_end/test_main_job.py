@@ -9,11 +9,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import command, small_project  # type: ignore[import-not-found]
+import yaml
+from dagster import AssetKey, DagsterInstance
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from real_project import command, small_project  # type: ignore[import-not-found]
 
 from appraise.artifacts import read_json, sha256_json
 from appraise.project import Project
 from appraise.steps import NOUNS
+from orchestration.definitions import pipeline_of
+from orchestration.partitions import dagster_key
+from orchestration.sensors import report_versions
 
 pytestmark = pytest.mark.slow
 TARGET = "clinic_desk"
@@ -88,8 +94,17 @@ def test_repro_from_nothing_gives_the_same_bytes(finished: Path, tmp_path: Path)
     done = command(replayed, "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(replayed) == contents(finished)
-    locks = [(folder / "dvc.lock").read_text() for folder in (replayed, finished)]
+    locks = [yaml.safe_load((folder / "dvc.lock").read_text()) for folder in (replayed, finished)]
     assert locks[0] == locks[1]
+    with DagsterInstance.ephemeral() as instance:
+        pipeline = pipeline_of(replayed)
+        report_versions(pipeline, instance)
+        for name, content in contents(finished).items():
+            noun, _, key = name.partition("/")
+            shown = instance.get_latest_data_version_record(
+                AssetKey(noun), partition_key=dagster_key(pipeline.partitions(noun), key)
+            )
+            assert shown.event_log_entry.tags[DATA_VERSION_TAG] == content
 
 
 def test_a_clone_that_pulls_verifies_without_computing(finished: Path, tmp_path: Path) -> None:
@@ -111,8 +126,6 @@ def test_a_clone_that_pulls_verifies_without_computing(finished: Path, tmp_path:
 
 
 def test_one_more_offer_computes_one_sketch(finished: Path, tmp_path: Path) -> None:
-    import yaml
-
     folder = tmp_path / "more"
     shutil.copytree(finished, folder, symlinks=True)
     sketches = folder / "data" / "gradient_sketches"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_model  # type: ignore[import-not-found]
+from tiny_model import tiny_model  # type: ignore[import-not-found]
 
 from appraise.language_model import trunk as trunk_module
 from appraise.language_model.trunk import Trunk
