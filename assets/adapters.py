@@ -15,7 +15,7 @@ def describe_adapter(project: Project, key: str) -> dict[str, Any]:
     from appraise.pictures import loss_curves
 
     training = read_json(project.open("lora_adapter", key) / "training.json")
-    mix = [{"id": name, "share": share} for name, share in training.get("mix", {}).items()]
+    mix = [{"id": name, "sequences": count} for name, count in training.get("mix", {}).items()]
     found: dict[str, Any] = {
         "mix": table(mix),
         **{name: training[name] for name in ("steps", "tokens", "examples") if name in training},

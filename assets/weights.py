@@ -26,7 +26,7 @@ def describe(project: Project, key: str) -> dict[str, Any]:
     ids = list(weights["id"])
     positive = [name for name, w in zip(ids, weights["weight"], strict=True) if w > 0]
     value, low, high = (weights[name].to_numpy("float64") for name in ("weight", "low", "high"))
-    bars = weights_bar(ids, value, low, high, positive)
+    bars = weights_bar(ids, value, low, high, positive, filled="above zero")
     lines = path_plot(
         path["lambdas"], path["weights"], meta["ids"], certificate["lambda"], positive
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Dagster's and MLflow's pages on this machine only; Ctrl-C ends both.
+# Dagster's and MLflow's pages on this machine only; Ctrl-C ends all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DAGSTER_HOME="$PWD/.dagster" MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
@@ -9,6 +9,8 @@ test -f "$DAGSTER_HOME/dagster.yaml" || cp infra/dagster.yaml "$DAGSTER_HOME/"
 trap 'kill 0' EXIT
 mlflow server --host 127.0.0.1 --port "${MLFLOW_PORT:-5000}" \
   --backend-store-uri "${MLFLOW_TRACKING_URI:-sqlite:///$PWD/.appraise/mlflow.db}" \
-  --artifacts-destination "$PWD/.appraise/mlartifacts" &
-dg dev --host 127.0.0.1 --port "${DAGSTER_PORT:-3000}" &
+  --artifacts-destination "$PWD/.appraise/mlartifacts" --workers 1 &
+dagster-daemon run --module-name orchestration.definitions & # sensors, the schedule, queued runs
+dagster-webserver --host 127.0.0.1 --port "${DAGSTER_PORT:-3000}" \
+  --module-name orchestration.definitions &
 wait

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
-from appraise import errors
-from appraise.errors import AppraiseError
+from appraise.cli import errors_in_one_line
+from appraise.errors import AppraiseError, ArtifactError
 from appraise.project import Project
 
 REPOSITORY = Path(__file__).parent.parent
@@ -23,7 +22,7 @@ def prepare_home(root: Path) -> Path:
         ours = [folder / "infra" / "dagster.yaml" for folder in (root, REPOSITORY)]
         found = next((path for path in ours if path.is_file()), None)
         if found is None:
-            raise errors.ArtifactError(
+            raise ArtifactError(
                 f"{ours[0]}: expected Dagster's settings, found no file; restore it from the "
                 "repository"
             )
@@ -83,7 +82,7 @@ def main(root: Path) -> None:
     130 stopped, 1 a defect of ours.
     """
     root = root.resolve()
-    try:
+    with errors_in_one_line():
         prepare_home(root)
         run_everything(root)
         from appraise.summary import summary
@@ -91,12 +90,6 @@ def main(root: Path) -> None:
         project = Project(root)
         for target in project.params.target_sets:
             click.echo(summary(project, target))
-    except AppraiseError as error:
-        click.secho(f"appraise: {error}", err=True, fg="red")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("appraise: stopped; run the same command again to go on", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,19 @@ from appraise.steps.step import Made, Step, run
 SET_ASIDE_AT = ("offers", "auxiliary_datasets", "gradient_sketches")  # steps that may leave one out
 
 
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Say an error of ours, or that we were stopped, in a line, and exit with its code."""
+    try:
+        yield
+    except AppraiseError as error:
+        click.secho(f"appraise: {error}", err=True, fg="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("appraise: stopped; run the same command again to go on", err=True)
+        sys.exit(130)
+
+
 class Commands(click.Group):
     """Subcommands in the order of the data's way; errors of ours on one line, without traceback."""
 
@@ -27,14 +42,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; exit 2 on a user's error, 3 when datasets were set aside."""
-        try:
+        with errors_in_one_line():
             return super().invoke(ctx)
-        except AppraiseError as error:
-            click.secho(f"appraise: {error}", err=True, fg="red")
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("appraise: stopped; run the same command again to go on", err=True)
-            sys.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -86,8 +86,13 @@ def weights_bar(
     high: np.ndarray,
     bought: Collection[str],
     fmt: Format = "png",
+    filled: str = "bought",
 ) -> bytes:
-    """Weights (n,) of the datasets with their intervals, largest first; those bought are filled."""
+    """Weights (n,) of the datasets with their intervals, largest first; those bought are filled.
+
+    Args:
+        filled: what the axis calls those in `bought`, where nothing has been bought yet.
+    """
     order = sorted(range(len(ids)), key=lambda i: (-float(weights[i]), -float(high[i]), ids[i]))
     order, left_out = order[:MOST_BARS], max(0, len(ids) - MOST_BARS)
     with figure(6.6, 0.26 * len(order) + 0.7, fmt) as (drawn_on, saved):
@@ -109,7 +114,7 @@ def weights_bar(
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(left=min(0.0, float(np.min(low, initial=0.0))))
         more = f"; {left_out} smaller ones not shown" if left_out else ""
-        axes.set_xlabel(f"weight (filled: bought; line: interval{more})")
+        axes.set_xlabel(f"weight (filled: {filled}; line: interval{more})")
         quiet(axes, "x")
     return saved.getvalue()
 
