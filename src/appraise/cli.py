@@ -40,10 +40,25 @@ class Commands(click.Group):
         steps = [noun.replace("_", "-") for noun in NOUNS]
         return steps + sorted(set(self.commands) - set(steps))
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole."""
+        for title, names in (
+            ("Steps, in the order of the data", self.list_commands(ctx)[: len(NOUNS)]),
+            ("Other commands", self.list_commands(ctx)[len(NOUNS) :]),
+        ):
+            rows = [(name, _first_sentence(self.commands[name].help or "")) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; exit 2 on a user's error, 3 when datasets were set aside."""
         with errors_in_one_line():
             return super().invoke(ctx)
+
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    return paragraph.split(". ")[0].rstrip(".:") + "."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
