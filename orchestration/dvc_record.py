@@ -29,6 +29,7 @@ from appraise.steps.step import Step
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc.stage import PipelineStage
 
 LINEAGE = "lineage"
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -59,7 +60,7 @@ def record(project: Project, step: Step) -> Recorded:
     """
     with _alone(project.root):
         repair(project.root)
-        late = _not_current(project, step)
+        late = not_current(project, step)
         if late:
             return Recorded(None, reason=late)
         repo = open_repo(project.root)
@@ -75,17 +76,60 @@ def _commit(project: Project, step: Step, repo: Repo) -> Recorded:
     try:
         with repo.lock:
             stage = repo.stage.load_one(str(project.root / "dvc.yaml"), step.noun)
-            if not stage.changed():
+            before = _hashes(stage)
+            _hash_again(stage)
+            if before == _hashes(stage) and not stage.changed_stage():
                 return Recorded(locked_md5(project.root, step.noun))
-        with _keeping_copy(project.root):
-            repo.commit(f"{project.root / 'dvc.yaml'}:{step.noun}", force=True)
-            late = _not_current(project, step)
-            if late:  # an input changed meanwhile, and DVC has recorded the new one
-                _restore(project.root)
-                return Recorded(None, reason=f"changed while it was recorded: {late}")
+            with _keeping_copy(project.root):
+                stage.dump(update_pipeline=False)
+                late = not_current(project, step)
+                if late:  # an input changed meanwhile, and DVC has recorded the new one
+                    _restore(project.root)
+                    return Recorded(None, reason=f"changed while it was recorded: {late}")
     except LockError as error:  # `dvc repro` is at work on the same files
         return Recorded(None, reason=" ".join(str(error).split()))
     return Recorded(locked_md5(project.root, step.noun), changed=True)
+
+
+def _hash_again(stage: PipelineStage) -> None:
+    """What `dvc commit --force` does to a stage, with one walk through each folder at most.
+
+    DVC walks through an output twice, and through a dependency although it has just recorded it as
+    the output of another stage.
+    """
+    from dvc_data.hashfile.transfer import transfer
+
+    for dep in stage.deps:
+        stamp = _stamp(Path(dep.fs_path))
+        if _walked.get(dep.fs_path, (None,))[0] == stamp:
+            _, dep.meta, dep.hash_info = _walked[dep.fs_path]
+            continue
+        dep.save()
+        _walked[dep.fs_path] = (stamp, dep.meta, dep.hash_info)
+    for out in stage.outs:
+        out.ignore()
+        stamp = _stamp(Path(out.fs_path))
+        staging, out.meta, out.obj = out._build(
+            out.cache, out.fs_path, out.fs, out.hash_name, ignore=out.dvcignore
+        )
+        out.hash_info, out.files = out.obj.hash_info, None
+        transfer(staging, out.cache, {out.hash_info}, shallow=False)
+        _walked[out.fs_path] = (stamp, out.meta, out.hash_info)
+    stage.md5 = stage.compute_md5()
+
+
+_walked: dict[str, tuple[Any, ...]] = {}  # path → its files' stamps, DVC's meta and hash
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, modification time, size and inode of each file."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    found = ((str(one), one.stat()) for one in files)
+    return tuple(sorted((n, st.st_mtime_ns, st.st_size, st.st_ino) for n, st in found))
+
+
+def _hashes(stage: PipelineStage) -> list[object]:
+    return [(entry.def_path, entry.hash_info) for entry in (*stage.deps, *stage.outs)]
 
 
 def record_lineage(root: Path) -> None:
@@ -150,7 +194,7 @@ def locked_md5(root: Path, noun: str) -> str | None:
     return str(outs[0]["md5"]) if outs else None
 
 
-def _not_current(project: Project, step: Step) -> str:
+def not_current(project: Project, step: Step) -> str:
     """What is damaged, missing, too many or not made from what is there; nothing if all is well."""
     try:
         for need in step.needs:
