@@ -100,6 +100,9 @@ def _hash_again(stage: PipelineStage) -> None:
     from dvc_data.hashfile.transfer import transfer
 
     for dep in stage.deps:
+        if not Path(dep.fs_path).is_dir():  # params.yaml is another dependency in each stage
+            dep.save()
+            continue
         stamp = _stamp(Path(dep.fs_path))
         if _walked.get(dep.fs_path, (None,))[0] == stamp:
             _, dep.meta, dep.hash_info = _walked[dep.fs_path]
@@ -123,8 +126,7 @@ _walked: dict[str, tuple[Any, ...]] = {}  # path → its files' stamps, DVC's me
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
     """Name, modification time, size and inode of each file."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    found = ((str(one), one.stat()) for one in files)
+    found = ((str(one), one.stat()) for one in path.rglob("*"))
     return tuple(sorted((n, st.st_mtime_ns, st.st_size, st.st_ino) for n, st in found))
 
 

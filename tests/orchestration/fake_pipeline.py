@@ -33,6 +33,13 @@ GRAPH: dict[str, tuple[Partitions, tuple[str, ...]]] = {
 }
 
 
+PARAMS = {
+    "offers": ["offers"],
+    "kmm_weights": ["target_sets"],
+    "selected_subset": ["selected_subset", "offers.pool"],
+}
+
+
 class Fake:
     """Makes a partition out of its inputs' values; remembers what it made.
 
@@ -165,7 +172,7 @@ def stages() -> dict[str, Any]:
             "cmd": f"{sys.executable} {Path(__file__).resolve()} {noun}",
             "deps": deps,
             "outs": [{f"data/{noun}": {"persist": True}}],
-        }
+        } | ({"params": PARAMS[noun]} if noun in PARAMS else {})
     return found
 
 

@@ -153,14 +153,38 @@ def checked_program(
 
 def optimality(program: Program, weights: Floats, lam: float) -> Optimality:
     """Recompute everything that proves an optimum; nothing of the solver is used."""
-    m, c, tau = program.margins(weights), program.c, program.tau
-    threshold = lam * program.penalties
-    excess = np.maximum(m, 0.0) if program.nonnegative else np.abs(m)
+    return measured(
+        program.margins(weights),
+        program.c,
+        program.tau,
+        np.diag(program.K),
+        program.penalties,
+        program.ridge,
+        program.nonnegative,
+        weights,
+        lam,
+    )
+
+
+def measured(
+    m: Floats,
+    c: Floats,
+    tau: float,
+    diagonal: Floats,
+    penalties: Floats,
+    ridge: float,
+    nonnegative: bool,
+    weights: Floats,
+    lam: float,
+) -> Optimality:
+    """`optimality` from margins m (n,) and diagonal of K (n,): K itself is not needed."""
+    threshold = lam * penalties
+    excess = np.maximum(m, 0.0) if nonnegative else np.abs(m)
     violation = np.where(
         weights == 0, np.maximum(excess - threshold, 0.0), np.abs(m - threshold * np.sign(weights))
     )
-    if program.nonnegative:
-        violation = np.maximum(violation, -weights * (np.diag(program.K) + program.ridge))
+    if nonnegative:
+        violation = np.maximum(violation, -weights * (diagonal + ridge))
     above = excess > threshold
     s = float((threshold[above] / excess[above]).min(initial=1.0))
     fitted, left = math.fsum(c * weights), math.fsum(m * weights)
@@ -168,8 +192,8 @@ def optimality(program: Program, weights: Floats, lam: float) -> Optimality:
     primal = 0.5 * regular + math.fsum(threshold * np.abs(weights))
     dual = s * (tau - fitted) - 0.5 * s * s * regular
     gap, kkt = primal - dual, float(violation.max(initial=0.0))
-    unit = math.sqrt(tau * float(np.diag(program.K).max(initial=0.0))) or 1.0
-    rho2 = regular - program.ridge * math.fsum(weights**2)
+    unit = math.sqrt(tau * float(diagonal.max(initial=0.0))) or 1.0
+    rho2 = regular - ridge * math.fsum(weights**2)
     return Optimality(primal, dual, gap, kkt, rho2, max(abs(gap) / tau, kkt / unit))
 
 
