@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
-from appraise.numerics.program import Optimality, Program, measured, optimum
+from appraise.numerics.program import Optimality, Program, measured, optimum, sharpened
 
 Gradients = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_BYTES = 64 << 20  # of float64, for one block of rows of G
@@ -83,20 +83,25 @@ class Pool:
         norms: ‖g_i‖ (n,).
     """
 
-    def __init__(self, G: Gradients) -> None:
+    def __init__(self, G: Gradients, known_norms: Floats | None = None) -> None:
         if G.ndim != 2 or G.size == 0:
             raise SolverError(
                 f"gradients: expected datasets × dimensions, found shape {G.shape}; "
                 "offer at least one dataset"
             )
         self.G = G
-        squares = self._by_blocks(lambda rows: np.einsum("ij,ij->i", rows, rows))
-        if not np.isfinite(squares).all():
+        known = np.empty(0) if known_norms is None else known_norms
+        fresh = self._by_blocks(lambda rows: np.linalg.norm(rows, axis=1), len(known))
+        if not np.isfinite(fresh).all():
             raise SolverError(
                 f"gradients: expected finite numbers, found NaN or infinity in dataset "
-                f"{int(np.argmin(np.isfinite(squares)))}; compute its sketch again"
+                f"{len(known) + int(np.argmin(np.isfinite(fresh)))}; compute its sketch again"
             )
-        self.norms: Floats = np.sqrt(squares)
+        self.norms: Floats = np.concatenate([known, fresh])
+
+    def with_more(self, G: Gradients) -> Pool:
+        """The pool after arrivals: the first rows of G are those of this pool."""
+        return Pool(G, self.norms)
 
     def products(self, vector: Floats, among: NDArray[np.int64] | None = None) -> Floats:
         """⟨g_i, vector⟩ of all datasets (n,), or of some of them."""
@@ -114,12 +119,11 @@ class Pool:
     def _block(self) -> int:
         return max(1, _BLOCK_BYTES // (8 * self.G.shape[1]))
 
-    def _by_blocks(self, compute: Callable[[Floats], Floats]) -> Floats:
-        found, size = np.empty(len(self.G)), self._block()
-        for start in range(0, len(self.G), size):
-            rows = np.asarray(self.G[start : start + size], dtype=np.float64)
-            found[start : start + size] = compute(rows)
-        return found
+    def _by_blocks(self, compute: Callable[[Floats], Floats], first: int = 0) -> Floats:
+        starts = range(first, len(self.G), self._block())
+        blocks = (self.G[start : start + self._block()] for start in starts)
+        found = [compute(np.asarray(rows, dtype=np.float64)) for rows in blocks]
+        return np.concatenate(found or [np.empty(0)])
 
 
 def solve_pool(
@@ -227,7 +231,7 @@ class _State:
 
     def _solved(self, K: Floats, working: NDArray[np.int64], w: Floats) -> Floats:
         program = Program(K, self.c[working], self.tau, self.p[working], 0.0, self.nonnegative)
-        return optimum(program, self.lam, w)[0]
+        return sharpened(program, optimum(program, self.lam, w)[0], self.lam)
 
     def _pull(self, m: Floats) -> Floats:
         return np.maximum(m, 0.0) if self.nonnegative else np.abs(m)

@@ -1,0 +1,207 @@
+"""The valuation core against the reference's formulation, at scale, and on an arrival.
+
+    python benchmarks/valuation.py reference   # n = 26, 200, 1000, 2000: time and duality gap
+    python benchmarks/valuation.py scale       # n up to 100,000 at d = 4096: time, memory, passes
+    python benchmarks/valuation.py arrival     # one more dataset at n = 10,000
+
+Gradients are made up: groups of datasets that teach alike, a target that is a mixture of a few of
+them. Each writes a table and a plot to benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from appraise.numerics.kmm import certify, lambda_max
+from appraise.numerics.working_set import LargeSolution, Pool, solve_pool
+
+RESULTS = Path(__file__).parent / "results"
+D = 4096
+PART = 0.2  # of λ_max
+BLOCK = 2000
+
+
+def write_gradients(path: Path, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit gradients (n, D) float32 in groups, memory-mapped from a file, and a target (D,)."""
+    rng = np.random.default_rng(seed)
+    groups = max(8, n // 100)
+    centres = rng.standard_normal((groups, D), dtype=np.float32)
+    common = rng.standard_normal(D, dtype=np.float32)
+    G = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, D))
+    for start in range(0, n, BLOCK):
+        count = min(BLOCK, n - start)
+        rows = centres[rng.integers(groups, size=count)] + common
+        rows += rng.standard_normal((count, D), dtype=np.float32)
+        G[start : start + count] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    G.flush()
+    target = centres[:6].sum(axis=0) + 2 * common + rng.standard_normal(D, dtype=np.float32)
+    return np.load(path, mmap_mode="r"), np.float64(target) / np.linalg.norm(np.float64(target))
+
+
+def timed(compute: Callable[..., Any], *words: Any, **named: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
+    return compute(*words, **named), time.perf_counter() - started
+
+
+def solved(G: np.ndarray, target: np.ndarray, **named: Any) -> LargeSolution:
+    return solve_pool(Pool(G), target, **named)
+
+
+def arrived(pool: Pool, grown: np.ndarray, target: np.ndarray, **named: Any) -> LargeSolution:
+    return solve_pool(pool.with_more(grown), target, **named)
+
+
+def reference_kernel(G: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairwise dot products, one at a time."""
+    n = len(G)
+    K, c = np.empty((n, n)), np.array([float(np.dot(row, target)) for row in G])
+    for i in range(n):
+        for j in range(i, n):
+            K[i, j] = K[j, i] = float(np.dot(G[i], G[j]))
+    return K, c
+
+
+def reference_solve(K: np.ndarray, c: np.ndarray, lam: float) -> np.ndarray:
+    """CVXPY's quad_form and norm1, solved by OSQP as it comes."""
+    import cvxpy as cp
+
+    w = cp.Variable(len(c))
+    objective = 0.5 * cp.quad_form(w, cp.psd_wrap(K)) - c @ w + lam * cp.norm1(w)
+    cp.Problem(cp.Minimize(objective)).solve(solver=cp.OSQP)
+    return np.asarray(w.value, dtype=np.float64)
+
+
+def reference(sizes: Sequence[int]) -> None:
+    import cvxpy  # noqa: F401 - not part of what is measured
+
+    rows = []
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            mapped, target = write_gradients(Path(folder) / "G.npy", n)
+            G = np.array(mapped)
+            (K, c), kernel_s = timed(reference_kernel, G, target.astype(np.float32))
+            exact = np.float64(G) @ np.float64(G).T
+            exact, c64 = (exact + exact.T) / 2, np.float64(G) @ target
+            lam = PART * lambda_max(c64, nonnegative=False)
+            theirs, solve_s = timed(reference_solve, K, c, lam)
+            ours, our_s = timed(solved, G, target, lam=lam, nonnegative=False)
+            tau = float(target @ target)
+            gap = certify(exact, c64, tau, theirs, lam, nonnegative=False).gap
+            weights = np.zeros(n)
+            weights[ours.support] = ours.weights
+            our_gap = abs(certify(exact, c64, tau, weights, lam, nonnegative=False).gap)
+            rows.append((n, kernel_s, solve_s, our_s, gap, our_gap))
+            print(f"n = {n}: {kernel_s:.2f} + {solve_s:.2f} s, {our_s:.3f} s", flush=True)
+    lines = [
+        f"| {n} | {k:.2f} | {s:.2f} | {o:.3f} | {(k + s) / o:.0f} | {g:.1e} | {h:.1e} |"
+        for n, k, s, o, g, h in rows
+    ]
+    head = "| n | K, s | solve, s | ours (both), s | ratio | gap | our gap |"
+    write_table("reference", head, lines)
+    plot(
+        "reference",
+        "datasets",
+        "seconds",
+        {
+            "pairwise K, CVXPY with OSQP": [(r[0], r[1] + r[2]) for r in rows],
+            "working set": [(r[0], r[3]) for r in rows],
+        },
+    )
+
+
+def scale(sizes: Sequence[int]) -> None:
+    rows = []
+    for n in sizes:
+        with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+            G, target = write_gradients(Path(folder) / "G.npy", n)
+            pool, read_s = timed(Pool, G)
+            found, solve_s = timed(solve_pool, pool, target, relative_lambda=PART)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        last = found.passes[-1]
+        rows.append((n, read_s + solve_s))
+        lines = (
+            f"| {n} | {read_s:.1f} | {solve_s:.1f} | {len(found.passes)} | {len(found.support)} "
+        )
+        lines += f"| {last.working} | {last.screened} | {found.optimality.gap:.1e} | {peak:.1f} |"
+        rows[-1] = (*rows[-1], lines)
+        print(lines, flush=True)
+    head = "| n | norms, s | solve, s | passes | positive | working set | screened | gap | GiB |"
+    write_table("scale", head, [row[2] for row in rows])
+    plot("scale", "datasets", "seconds", {"working set": [(row[0], row[1]) for row in rows]})
+
+
+def arrival(n: int) -> None:
+    with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+        G, target = write_gradients(Path(folder) / "G.npy", n + 1)
+        known = np.array(G[:-1])
+        before, cold_s = timed(solved, known, target, relative_lambda=PART)
+        pool, rows = Pool(known), []
+        for name, new in (("serves less", G[-1]), ("serves well", target.astype(np.float32))):
+            grown = np.concatenate([known, new[None]])
+            start = [*before.support, n]
+            warm, warm_s = timed(arrived, pool, grown, target, lam=before.lam, start=start)
+            cold, again_s = timed(solved, grown, target, lam=before.lam)
+            weights = np.zeros((2, n + 1))
+            for row, found in zip(weights, (warm, cold), strict=True):
+                row[found.support] = found.weights
+            apart = float(np.abs(weights[0] - weights[1]).max())
+            rows.append(
+                f"| {name} | {warm_s:.2f} | {len(warm.passes)} | {again_s:.2f} "
+                f"| {len(cold.passes)} | {apart:.1e} |"
+            )
+            print(rows[-1], flush=True)
+    print(f"from nothing, before: {cold_s:.2f} s")
+    head = f"| at n = {n} | arrival, s | passes | from scratch, s | passes | largest difference |"
+    write_table("arrival", head, rows)
+
+
+def write_table(name: str, head: str, lines: Sequence[str]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    rule = "|" + " ---: |" * (head.count("|") - 1)
+    text = "\n".join([head, rule, *lines]) + "\n"
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
+
+
+def plot(name: str, x: str, y: str, series: dict[str, list[tuple[float, float]]]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5.5, 3.5), layout="constrained")
+    for label, points in series.items():
+        axes.loglog(*zip(*points, strict=True), marker="o", label=label)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(RESULTS / f"{name}.png", dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("reference", "scale", "arrival"))
+    parser.add_argument("--sizes", type=int, nargs="+")
+    asked = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    if asked.what == "reference":
+        reference(asked.sizes or (26, 200, 1000, 2000))
+    elif asked.what == "scale":
+        scale(asked.sizes or (1000, 10_000, 100_000))
+    else:
+        arrival((asked.sizes or [10_000])[0])
+
+
+if __name__ == "__main__":
+    main()
