@@ -186,6 +186,28 @@ def test_one_more_offer_makes_one_sketch(project: Path) -> None:
     np.testing.assert_array_equal(after["K"][np.ix_(old, old)], before["K"])
 
 
+def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> None:
+    pool = yaml.safe_load((project / "pool.yaml").read_text())
+    before = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    best = str(before["weight"].idxmax())
+    original = next(offer for offer in pool["offers"] if offer["id"] == best)
+    pool["offers"] += [
+        original | {"id": f"zz_resold_{n}", "provider": f"Reseller {n}"} for n in range(2)
+    ]
+    (project / "pool.yaml").write_text(yaml.safe_dump(pool))
+    all_of_it(project)
+    after = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    columns = ["weight", "low", "high", "chosen_probability", "signed_weight"]
+    np.testing.assert_allclose(after.loc[before.index, columns], before[columns], atol=1e-12)
+    copies = after[after.index.str.startswith("zz")]
+    assert not copies[["weight", "high", "chosen_probability"]].to_numpy().any()
+    decision = read_json(project / "data/valuation_decision/desk/decision.json")
+    refused = {one["id"]: one for one in decision["refused"]}
+    for copy in copies.index:
+        assert refused[copy]["reason_kind"] == "copy"
+        assert original["title"] in refused[copy]["reason"]
+
+
 def test_a_damaged_sketch_is_noticed_and_made_again(project: Path) -> None:
     path = project / "data/gradient_sketches/colours/sketch.safetensors"
     whole = path.read_bytes()

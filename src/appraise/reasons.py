@@ -15,6 +15,7 @@ from appraise.wording import listed, number_word, one_line, ordinal, percent
 
 Kind = Literal[
     "ineligible",
+    "copy",
     "beyond_k",
     "over_budget",
     "points_away",
@@ -61,6 +62,7 @@ class Refused:
         k: how many may be bought.
         bought_before: how many of those ranked before it were bought.
         ineligible: why it may not be bought at all, or None.
+        copy_of: the name of the first dataset whose gradient is the same to the bit, or None.
     """
 
     alignment: float
@@ -75,6 +77,7 @@ class Refused:
     k: int
     bought_before: int
     ineligible: str | None = None
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def reason(case: Refused) -> Reason:
         return Reason("ineligible", f"It may not be bought: {why}.")
     if case.weight > 0:
         return _useful(case)
+    if case.copy_of is not None:
+        return Reason("copy", f"Teaches exactly what {case.copy_of} teaches, to the last digit.")
     if case.alignment <= 0 or case.alignment < UNRELATED * case.threshold:
         return _not_aligned(case)
     if case.signed_high < 0:

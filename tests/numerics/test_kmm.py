@@ -146,7 +146,7 @@ def test_units_do_not_matter(n: int, seed: int, exponent: float) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 10), seeds, st.integers(2, 4))
-def test_copies_share_the_weight_of_the_original(n: int, seed: int, copies: int) -> None:
+def test_of_copies_the_first_has_all_the_weight(n: int, seed: int, copies: int) -> None:
     K, c, tau = program(n, 40, seed)
     lam = 0.2 * lambda_max(c)
     if lam == 0:
@@ -154,11 +154,24 @@ def test_copies_share_the_weight_of_the_original(n: int, seed: int, copies: int)
     alone = solve(K, c, tau, lam=lam).weights
     best = int(alone.argmax())
     index = np.r_[np.arange(n), np.full(copies - 1, best)]
+    index = index[np.random.default_rng(seed).permutation(len(index))]
     found = solve(K[np.ix_(index, index)], c[index], tau, lam=lam)
-    shared = found.weights[index == best]
-    np.testing.assert_allclose(shared, alone[best] / copies, atol=1e-9, err_msg="unequal shares")
-    others = np.arange(n) != best
-    np.testing.assert_allclose(found.weights[:n][others], alone[others], atol=1e-9)
+    first, *later = np.flatnonzero(index == best)
+    assert found.weights[first] == pytest.approx(alone[best], abs=1e-9)
+    assert not found.weights[later].any()
+    others = index != best
+    np.testing.assert_allclose(found.weights[others], alone[index[others]], atol=1e-9)
+
+
+def test_of_copies_at_different_prices_the_cheapest_comes_first() -> None:
+    K, c, tau = program(5, 40, 1)
+    best = int(solve(K, c, tau, lam=0.2 * lambda_max(c)).weights.argmax())
+    index = np.r_[np.arange(5), best, best]
+    prices = np.array([1.0, 1, 1, 1, 1, 0.9, 0.9])
+    K, c = K[np.ix_(index, index)], c[index]
+    found = solve(K, c, tau, lam=0.2 * lambda_max(c, prices), penalties=prices)
+    assert found.weights[best] == found.weights[6] == 0
+    assert found.weights[5] > 0
 
 
 def test_a_ridge_makes_copies_profitable() -> None:
@@ -202,7 +215,7 @@ def test_only_datasets_that_point_away() -> None:
 
 def test_all_gradients_equal() -> None:
     found = solve(np.ones((5, 5)), np.full(5, 0.5), 1.0, lam=0.1)
-    np.testing.assert_allclose(found.weights, 0.4 / 5, atol=1e-12)
+    np.testing.assert_allclose(found.weights, [0.4, 0, 0, 0, 0], atol=1e-12)
     assert math.isinf(found.certificate.condition_number)
     assert found.as_json()["condition_number"] is None
 

@@ -163,7 +163,7 @@ def solve(
 
     OSQP at 1e-9 with polishing finds the support; the optimality conditions are then solved on it
     as a linear system, which takes the duality gap to rounding. Weights outside the support are
-    exactly 0. Where the optimum is not unique, copies share their weight equally.
+    exactly 0. Of exact copies at one penalty the first has the weight of all.
 
     Args:
         K: (n, n) inner products of the datasets' gradients.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.active_set import Support, nonnegative_minimum
-from appraise.numerics.kernel import Floats, kernel_evidence
+from appraise.numerics.kernel import Floats, first_copies, kernel_evidence
 
 SHARP = 1e-12  # relative error at which no better candidate is looked for
 GOOD = 1e-9  # relative error at which OSQP need not be asked
@@ -223,8 +223,29 @@ def optimum(
 
     With a warm start the active-set method goes first, and OSQP is asked only when its result is
     not optimal to 1e-9. Otherwise OSQP finds the support and the linear system on it is solved.
-    Where the optimum is not unique (copies), the one of least norm is preferred: copies share.
+    Where the optimum is not unique the one of least norm is preferred; of exact copies at one
+    penalty the first has the weight of all (see `_settled`).
     """
+    weights, run = _some_optimum(program, lam, warm_start)
+    return _settled(program, weights), run
+
+
+def _settled(program: Program, weights: Floats) -> Floats:
+    """Copies add nothing: the first of them takes their weight. No objective changes by it.
+
+    With a ridge the optimum is unique, and stays.
+    """
+    on = np.flatnonzero(weights)
+    if program.ridge or len(on) == 0:
+        return weights
+    settled = np.zeros_like(weights)
+    np.add.at(settled, first_copies(program.K, on, program.penalties), weights[on])
+    return settled
+
+
+def _some_optimum(
+    program: Program, lam: float, warm_start: Floats | None
+) -> tuple[Floats, SolverRun]:
     n = len(program.c)
     top = program.lambda_max()
     if lam >= top:

@@ -11,7 +11,13 @@ from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError, SolverError
 from appraise.numerics.explanation import Explanation, explain
-from appraise.numerics.kernel import Floats, Normalize, inner_products, mean_gradient
+from appraise.numerics.kernel import (
+    Floats,
+    Normalize,
+    first_copies,
+    inner_products,
+    mean_gradient,
+)
 from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
 from appraise.numerics.program import checked_program
 from appraise.numerics.selection import Selection, select
@@ -166,7 +172,7 @@ def value(
     settings = {"relative_lambda": relative_lambda, "ridge": ridge, "tolerance": tolerance}
     weighing = weigh(K, c, tau, penalties=penalties, **settings)
     draws = _bootstrap(
-        rows, target_rows, penalties, normalize, resamples, confidence, seed, settings
+        rows, target_rows, penalties, normalize, resamples, confidence, seed, settings, K
     )
     w, signed = weighing.solution.weights, weighing.signed.weights
     against = np.maximum(signed, draws.signed_high) if draws else signed
@@ -251,6 +257,7 @@ def _bootstrap(
     confidence: float,
     seed: int,
     settings: dict[str, float],
+    K: Floats,
 ) -> Bootstrap | None:
     if resamples == 0:
         return None
@@ -268,6 +275,6 @@ def _bootstrap(
         resamples=resamples,
         confidence=confidence,
         seed=seed,
-        names=list(rows),
+        names=[list(rows)[first] for first in first_copies(K)],  # copies draw alike
         **settings,
     )

@@ -21,7 +21,9 @@ from appraise.steps.kernel_matrix import KERNEL, SKETCH
 from appraise.steps.step import Step
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from appraise.numerics.kernel import Floats
     from appraise.numerics.uncertainty import Bootstrap
@@ -117,6 +119,7 @@ def _value(project: Project, target: str, pool: _Pool, K: Floats, c: Floats, tau
     """One target: solve, explain, resample, write."""
     import numpy as np
 
+    from appraise.numerics.kernel import first_copies
     from appraise.numerics.kmm import regularisation_path
     from appraise.numerics.valuation import weigh
 
@@ -131,7 +134,7 @@ def _value(project: Project, target: str, pool: _Pool, K: Floats, c: Floats, tau
             ridge=params.ridge,
             tolerance=params.tolerance,
         )
-        draws = _bootstrap(project, target, pool)
+        draws = _bootstrap(project, target, pool, first_copies(K))
         path = regularisation_path(K, c, penalties, params.ridge)
         cosines = c / np.sqrt(K.diagonal() * tau)
         meta = {"ids": pool.ids}
@@ -164,7 +167,7 @@ def _pool(project: Project, ids: list[str]) -> _Pool:
     return _Pool(ids, prices, penalties, scale)
 
 
-def _bootstrap(project: Project, target: str, pool: _Pool) -> Bootstrap:
+def _bootstrap(project: Project, target: str, pool: _Pool, first: NDArray[np.int64]) -> Bootstrap:
     from appraise.numerics.uncertainty import bootstrap
 
     def rows(noun: str, key: str) -> Floats:
@@ -182,7 +185,7 @@ def _bootstrap(project: Project, target: str, pool: _Pool) -> Bootstrap:
         resamples=params.bootstraps,
         confidence=params.confidence,
         seed=params.seed,
-        names=pool.ids,
+        names=[pool.ids[i] for i in first],  # copies draw alike
         tolerance=params.tolerance,
     )
 
@@ -245,4 +248,5 @@ STEP = Step(
     keys=_keys,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: of exact copies the first has the weight of all
 )

@@ -15,7 +15,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appraise.artifacts import read_json, read_table, sha256_json, write_json
+from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, write_json
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
 from appraise.reasons import Coverer, Refused, praise, reason
@@ -88,7 +88,7 @@ def decide(project: Project, target: str) -> dict[str, Any]:
         "asked": _asked(project, valued.subset),
         "bought": [_bought(project, valued, dataset) for dataset in valued.subset["datasets"]],
         "cost": valued.subset["cost"],
-        "refused": _all_refused(valued),
+        "refused": _all_refused(project, valued),
         "set_aside": _set_aside(project, pool),
         "policies": _policies(project, target),
         "certificate": read_json(project.open("kmm_weights", target) / "certificate.json"),
@@ -177,8 +177,19 @@ def _bought(project: Project, valued: _Valued, dataset: str) -> dict[str, Any]:
     }
 
 
-def _all_refused(valued: _Valued) -> list[dict[str, Any]]:
+def _copies(project: Project, valued: _Valued) -> dict[str, str]:
+    """Datasets whose gradient another one has too: the name of the first that has it."""
+    from appraise.numerics.kernel import first_copies
+
+    arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    ids: list[str] = meta["ids"]
+    pairs = zip(ids, first_copies(arrays["K"]), strict=True)
+    return {copy: valued.name(ids[first]) for copy, first in pairs if copy != ids[first]}
+
+
+def _all_refused(project: Project, valued: _Valued) -> list[dict[str, Any]]:
     """Those not bought: the useful ones by rank, then the others by how little they lack."""
+    copies = _copies(project, valued)
     barred = {r["id"]: r["reason"] for r in valued.subset["ranking"] if not r["eligible"]}
     positive = sum(row["rank"] > 0 for row in valued.rows.values())
     refused = []
@@ -197,6 +208,7 @@ def _all_refused(valued: _Valued) -> list[dict[str, Any]]:
             k=valued.subset["k"],
             bought_before=valued.bought_before(row["rank"]),
             ineligible=barred.get(dataset),
+            copy_of=copies.get(dataset),
         )
         why = reason(case)
         facts = _facts(valued, dataset)
@@ -294,4 +306,5 @@ STEP = Step(
     keys=_keys,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: of exact copies the first has the weight of all
 )
