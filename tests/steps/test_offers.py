@@ -117,7 +117,7 @@ def test_order_in_the_file_does_not_matter(tmp_path: Path) -> None:
     assert read_json(project.folder("offers") / "offers.json")["prices_are_examples"] is False
 
 
-def test_the_demo_pool() -> None:
+def test_the_demo_pools() -> None:
     pool = offers.read_pool(ROOT / "pools" / "demo.yaml", ROOT)
     raw = yaml.safe_load((ROOT / "pools" / "demo.yaml").read_text(encoding="utf-8"))
     assert len(pool.offers) == len(raw["offers"]) == 16
