@@ -31,7 +31,8 @@ from appraise.numerics.program import Optimality, Program, measured, optimum, sh
 
 Gradients = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_BYTES = 64 << 20  # of float64, for one block of rows of G
-_FIRST = 64  # size of the first working set
+_FIRST = 128  # size of the first working set
+_SMALL_BYTES = 1 << 29  # of float64: a pool below it is converted once and kept
 _MOST_PASSES = 200
 
 
@@ -89,7 +90,8 @@ class Pool:
                 f"gradients: expected datasets × dimensions, found shape {G.shape}; "
                 "offer at least one dataset"
             )
-        self.G = G
+        small = 8 * G.size <= _SMALL_BYTES
+        self.G = np.asarray(G, dtype=np.float64) if small else G
         known = np.empty(0) if known_norms is None else known_norms
         fresh = self._by_blocks(lambda rows: np.linalg.norm(rows, axis=1), len(known))
         if not np.isfinite(fresh).all():
