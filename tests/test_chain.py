@@ -208,6 +208,24 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
         assert original["title"] in refused[copy]["reason"]
 
 
+def test_a_licence_that_is_not_accepted_bars_a_dataset_before_it_is_read(project: Path) -> None:
+    pool = yaml.safe_load((project / "pool.yaml").read_text())
+    pool["offers"][0]["licence"] = "NOASSERTION"
+    barred = pool["offers"][0]["id"]
+    (project / "pool.yaml").write_text(yaml.safe_dump(pool))
+    change(project, "offers", licences=["MIT", "Apache-2.0"])
+    (project / pool["offers"][0]["source"]).unlink()
+    first = appraise(project, "offers")
+    assert first.exit_code == 3, "it was set aside"
+    for noun in NOUNS[2:]:
+        assert appraise(project, noun.replace("_", "-")).exit_code == 0
+    decision = read_json(project / "data/valuation_decision/desk/decision.json")
+    (aside,) = decision["set_aside"]
+    assert (aside["id"], aside["step"]) == (barred, "offers")
+    assert "found unknown terms" in aside["reason"]
+    assert barred not in {one["id"] for one in decision["bought"] + decision["refused"]}
+
+
 def test_a_damaged_sketch_is_noticed_and_made_again(project: Path) -> None:
     path = project / "data/gradient_sketches/colours/sketch.safetensors"
     whole = path.read_bytes()
@@ -355,6 +373,7 @@ OTHER = {
     ("kernel_matrix", "normalize"): "none",
     ("kmm_weights", "penalty"): "price",
     ("kmm_weights", "relative_lambda"): 0.3,
+    ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],
     ("selected_subset", "budget"): 100.0,

@@ -69,9 +69,10 @@ class BaseModelParams(_Section):
 
 
 class OffersParams(_Section):
-    """Where the pool of offers is described."""
+    """Where the pool of offers is described, and which licences may be bought; None for any."""
 
     pool: Path
+    licences: tuple[str, ...] | None = None
 
 
 class AuxiliaryDatasetsParams(_Section):

@@ -1,20 +1,20 @@
 """What providers offer: title, licence, price, source and SHA-256 of each dataset.
 
-A pool is a YAML file (`pools/README.md`). An offer that cannot be used is set aside with its
-reason; the others go on.
+A pool is a YAML file (`pools/README.md`). An offer that cannot be used, or whose licence is not
+accepted, is set aside with its reason, before any of its data is read; the others go on.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from functools import cache, cached_property, lru_cache
+from collections.abc import Collection, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appraise import licences
 from appraise.artifacts import read_json, sha256_file, write_json
 from appraise.errors import OfferError
 from appraise.examples.sources import SourceError, kind, source_sha256
@@ -23,11 +23,6 @@ from appraise.params import Name, Source, describe
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step
 
-if TYPE_CHECKING:
-    from license_expression import Licensing
-
-NO_LICENCE = "NOASSERTION"
-_LICENCE_REF = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
 _HEX = r"^[0-9a-f]{64}$"
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
@@ -102,13 +97,16 @@ def _pool_path(project: Project) -> Path:
 
 
 def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    pool = project.params.offers.pool.as_posix()
+    settings = project.params.offers.model_dump(mode="json")
     inputs = {"pool": sha256_file(_pool_path(project))}
-    return Recipe(STEP.version, settings={"pool": pool}, inputs=inputs)
+    return Recipe(STEP.version, settings, inputs)
 
 
-def read_pool(path: Path, root: Path) -> Offers:
+def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -> Offers:
     """Read and check a pool file.
+
+    Args:
+        accepted: the licences that may be bought (`licences.refusal`); None for any.
 
     Raises:
         OfferError: it is not YAML, has no title or currency, or no offer that can be used.
@@ -128,7 +126,7 @@ def read_pool(path: Path, root: Path) -> Offers:
     set_aside: list[dict[str, str]] = []
     for number, entry in enumerate(content["offers"], start=1):
         try:
-            offer = _offer(entry, root)
+            offer = _offer(entry, root, accepted)
             if offer.id in offers:
                 raise OfferError(
                     f"expected each id once, found {offer.id} a second time (offer {number}); the "
@@ -160,43 +158,18 @@ def _shown_id(entry: Any, number: int) -> str:
     return str(identity)[:80] if identity else f"offer {number}"
 
 
-def _offer(entry: Any, root: Path) -> Offer:
+def _offer(entry: Any, root: Path, accepted: Collection[str] | None) -> Offer:
     try:
         offer = Offer.model_validate(entry)
     except ValidationError as error:
         raise OfferError(describe(error)) from None
     RowTemplates.of(offer)
-    _check_licence(offer.licence)
+    licences.check(offer.licence)
+    barred = licences.refusal(offer.licence, accepted)
+    if barred is not None:
+        raise OfferError(barred)
     _check_pinned(offer, root)
     return offer
-
-
-@cache
-def _licensing() -> Licensing:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
-
-
-def _check_licence(licence: str) -> None:
-    if licence == NO_LICENCE:
-        return
-    from license_expression import ExpressionError
-
-    licensing = _licensing()
-    try:
-        keys = licensing.license_keys(licensing.parse(licence, validate=False, strict=True))
-    except (ExpressionError, AttributeError) as error:
-        what = f"{licence!r} ({' '.join(str(error).split())})"
-    else:
-        known = licensing.known_symbols
-        unknown = [key for key in keys if key not in known and not _LICENCE_REF.fullmatch(key)]
-        if not unknown:
-            return
-        what = f"{licence!r}: {', '.join(unknown)} is no SPDX licence"
-    raise OfferError(
-        f"licence: expected an SPDX expression, LicenseRef-… or {NO_LICENCE}, found {what}"
-    )
 
 
 def _check_pinned(offer: Offer, root: Path) -> None:
@@ -220,7 +193,8 @@ def _check_pinned(offer: Offer, root: Path) -> None:
 def _make(project: Project, keys: Sequence[str]) -> None:
     for key in keys:
         with STEP.writing(project, key) as folder:
-            offers = read_pool(_pool_path(project), project.root)
+            accepted = project.params.offers.licences
+            offers = read_pool(_pool_path(project), project.root, accepted)
             write_json(folder / "offers.json", offers.model_dump(mode="json"))
 
 
