@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Policy = Literal["none", "kmm", "one_step", "random", "target_only", "all"]
+Policy = Literal["none", "kmm", "greedy", "best_subset", "one_step", "random", "target_only", "all"]
 
 
 class _Section(BaseModel):

@@ -60,6 +60,33 @@ def test_budget_and_k_are_obeyed(project: Project, tmp_path: Path) -> None:
     assert subset(project, "all")["datasets"] == sorted(PRICES)
 
 
+def test_policies_by_the_objective(project: Project, tmp_path: Path) -> None:
+    policies = ["kmm", "greedy", "best_subset"]
+    project = write_params(tmp_path, selected_subset={"k": 2, "policies": policies})
+    assert run(STEP, project).made == tuple(f"{t}/{p}" for t in "tu" for p in policies)
+    assert run(STEP, project).made == ()
+    for policy in policies[1:]:
+        found = subset(project, policy)
+        assert 1 <= len(found["datasets"]) <= 2
+        ranked = [item["id"] for item in found["ranking"]]
+        assert ranked[: len(found["datasets"])] == found["datasets"]
+        assert sorted(ranked) == sorted(PRICES)
+        assert found["cost"] == sum(PRICES[name] for name in found["datasets"])
+        reasons = {item["id"]: item["reason"] for item in found["ranking"]}
+        assert {reasons[name] for name in found["datasets"]} == {"chosen"}
+        assert set(reasons.values()) <= {"chosen", "beyond_k", "no_score"}
+
+
+def test_a_budget_binds_the_policies_by_the_objective(project: Project, tmp_path: Path) -> None:
+    changed = {"k": 4, "budget": 35.0, "policies": ["kmm", "greedy", "best_subset"]}
+    project = write_params(tmp_path, selected_subset=changed)
+    run(STEP, project)
+    for policy in ("greedy", "best_subset"):
+        found = subset(project, policy)
+        assert 0 < found["cost"] <= 35
+        assert "d" not in found["datasets"], "it costs 40"
+
+
 def test_only_the_random_policy_depends_on_the_seed(project: Project, tmp_path: Path) -> None:
     run(STEP, project)
     project = write_params(tmp_path, selected_subset={"k": 2, "seed": 5})

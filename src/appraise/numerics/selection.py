@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError
 from appraise.numerics.kernel import Floats
+from appraise.numerics.program import Program
 from appraise.numerics.randomness import fraction
+from appraise.numerics.subsets import best, forward
 
 TIE = 1e-9  # scores closer than this are equal, and the id decides
+BY_OBJECTIVE = {"greedy": forward, "best_subset": best}
 POLICIES = ("none", "kmm", "one_step", "random", "target_only", "all")
 
 
@@ -93,6 +96,48 @@ def select(
             chosen.append(i)
             cost += float(costs[i])
     return Selection(policy, tuple(chosen), tuple(ranking), scores, tuple(reasons), cost)
+
+
+def select_by_objective(
+    policy: str,
+    program: Program,
+    lam: float,
+    *,
+    ids: Sequence[str],
+    prices: ArrayLike,
+    k: int | None = None,
+    budget: float | None = None,
+) -> Selection:
+    """Take the set whose own optimum is lowest (see `appraise.numerics.subsets`).
+
+    Args:
+        policy: `greedy` adds the dataset that helps most, and refits; `best_subset` tries all sets.
+        program: of all datasets, w ≥ 0.
+        lam: λ.
+        ids: one for each dataset.
+        prices: (n,) ≥ 0.
+        k: how many at most; None for no limit.
+        budget: how much money at most; None for no limit.
+
+    Returns:
+        The selection; its scores are gains in the objective.
+
+    Raises:
+        ParamsError: there are too many sets to try all, or k or budget is out of range.
+    """
+    costs = np.asarray(prices, dtype=np.float64)
+    _check("kmm", ids, (program.c, program.penalties, costs), k, budget)
+    found = BY_OBJECTIVE[policy](program, lam, k, costs, budget)
+    others = [i for i in range(len(ids)) if i not in found.chosen]
+    others.sort(key=lambda i: (-found.gains[i], ids[i]))
+    cost = float(costs[list(found.chosen)].sum())
+    reasons = ["chosen"] * len(ids)
+    for i in others:
+        gain = found.gains[i] if found.gains[i] > TIE * program.tau else 0.0
+        why = _reason(gain, True, len(found.chosen), cost + costs[i], k, budget)
+        reasons[i] = "beyond_k" if why == "chosen" else why  # it fits, but another set is better
+    ranking = (*found.chosen, *others)
+    return Selection(policy, found.chosen, ranking, found.gains, tuple(reasons), cost)
 
 
 def _reason(

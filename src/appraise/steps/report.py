@@ -35,6 +35,8 @@ TEMPLATE = "report.html.j2"
 POLICIES = {  # name for a buyer, what it means
     "kmm": ("This decision", "the datasets bought above"),
     "none": ("Nothing bought", "the base model as it is"),
+    "greedy": ("One after the other", "each the one that adds most to those taken before"),
+    "best_subset": ("Best of all sets", "of all sets of this size, the one that comes closest"),
     "one_step": ("Best one by one", "those that look best when each is looked at alone"),
     "random": ("Drawn at random", "as many datasets, drawn by lot"),
     "target_only": ("Own data only", "trained on the task's own examples, nothing bought"),

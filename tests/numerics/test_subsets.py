@@ -1,0 +1,100 @@
+"""Forward selection and the best subset against enumeration and against the whole program."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appraise.errors import ParamsError
+from appraise.numerics.kernel import Floats
+from appraise.numerics.kmm import solve
+from appraise.numerics.program import Program
+from appraise.numerics.subsets import MOST_SUBSETS, best, forward
+
+
+def program(n: int, seed: int, d: int = 30) -> Program:
+    rng = np.random.default_rng(seed)
+    G = rng.normal(size=(n, d)) + 0.7 * rng.normal(size=d)
+    G /= np.linalg.norm(G, axis=1, keepdims=True)
+    target = G[: max(1, n // 3)].sum(axis=0) + 0.5 * rng.normal(size=d)
+    target /= np.linalg.norm(target)
+    K = G @ G.T
+    return Program((K + K.T) / 2, G @ target, 1.0, rng.uniform(0.5, 1.5, size=n))
+
+
+def objective(of: Program, weights: Floats, lam: float) -> float:
+    quadratic = 0.5 * weights @ of.K @ weights - of.c @ weights
+    return float(quadratic + lam * of.penalties @ np.abs(weights) + 0.5 * of.tau)
+
+
+def by_hand(of: Program, lam: float, k: int) -> float:
+    """The lowest objective over all sets of k, each solved by the solver of the whole program."""
+    found = []
+    for one in itertools.combinations(range(len(of.c)), k):
+        on = list(one)
+        K, c, p = of.K[np.ix_(on, on)], of.c[on], of.penalties[on]
+        weights = solve(K, c, of.tau, lam=lam, penalties=p).weights
+        found.append(objective(Program(K, c, of.tau, p), weights, lam))
+    return min(found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 7), st.integers(1, 3), st.integers(0, 10_000))
+def test_the_best_is_the_best(n: int, k: int, seed: int) -> None:
+    of = program(n, seed)
+    lam = 0.2 * of.lambda_max()
+    found = best(of, lam, min(k, n))
+    assert len(found.chosen) <= k
+    assert found.objective == pytest.approx(objective(of, found.weights, lam), abs=1e-10)
+    assert found.objective == pytest.approx(by_hand(of, lam, min(k, n)), abs=1e-9)
+    assert found.bound <= found.objective + 1e-12
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10_000))
+def test_forward_is_between_the_bound_and_nothing(n: int, k: int, seed: int) -> None:
+    of = program(n, seed)
+    lam = 0.2 * of.lambda_max()
+    found = forward(of, lam, k)
+    assert found.bound - 1e-12 <= best(of, lam, k).objective <= found.objective + 1e-12
+    assert found.objective <= 0.5 * of.tau
+    assert found.objective == pytest.approx(objective(of, found.weights, lam), abs=1e-10)
+    taken = [found.gains[i] for i in found.chosen]
+    assert sum(taken) == pytest.approx(0.5 * of.tau - found.objective, abs=1e-10)
+
+
+def test_without_limits_both_are_the_whole_program() -> None:
+    of = program(8, 3)
+    lam = 0.3 * of.lambda_max()
+    whole = solve(of.K, of.c, of.tau, lam=lam, penalties=of.penalties).weights
+    for found in (best(of, lam), forward(of, lam)):
+        np.testing.assert_allclose(found.weights, whole, atol=1e-7)
+        assert found.objective == pytest.approx(found.bound, abs=1e-9)
+        assert found.exact
+
+
+def test_a_budget_is_obeyed_and_what_is_too_dear_is_skipped() -> None:
+    of = program(6, 5)
+    lam, prices = 0.1 * of.lambda_max(), np.array([50.0, 10, 10, 10, 10, 10])
+    for choose in (best, forward):
+        found = choose(of, lam, 3, prices, 25.0)
+        assert 0 < len(found.chosen) <= 2
+        assert 0 not in found.chosen
+
+
+def test_of_copies_one_is_taken() -> None:
+    of = program(4, 2)
+    index = [0, 0, 1, 2, 3]
+    twice = Program(of.K[np.ix_(index, index)], of.c[index], 1.0, of.penalties[index])
+    for choose in (best, forward):
+        assert not {0, 1} <= set(choose(twice, 0.1 * of.lambda_max(), 3).chosen)
+
+
+def test_too_many_sets_are_refused() -> None:
+    of = program(40, 1)
+    with pytest.raises(ParamsError, match=f"at most {MOST_SUBSETS} sets .* take the policy greedy"):
+        best(of, 0.1, 10)
