@@ -46,13 +46,10 @@ def _recipe(project: Project, key: str) -> Recipe:
         "seed": params.seed if policy == "random" else None,
         "currency": _currency(project),
     }
-    files = [("kmm_weights", target, WEIGHTS)]
+    files = (WEIGHTS, CERTIFICATE) if policy in BY_OBJECTIVE else (WEIGHTS,)
+    inputs = {f"kmm_weights/{target}/{f}": project.content("kmm_weights", target, f) for f in files}
     if policy in BY_OBJECTIVE:
-        files += [("kernel_matrix", "", KERNEL), ("kmm_weights", target, CERTIFICATE)]
-    inputs = {
-        f"{noun}/{one}/{f}".replace("//", "/"): project.content(noun, one, f)
-        for noun, one, f in files
-    }
+        inputs[f"kernel_matrix/{KERNEL}"] = project.content("kernel_matrix", file=KERNEL)
     return Recipe(STEP.version, settings, inputs)
 
 
