@@ -77,7 +77,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Optimality:
-    """How far weights are from the optimum, from Gram quantities alone (DESIGN §5).
+    """How far weights are from the optimum, from Gram quantities alone (docs/mathematics.md, 3).
 
     Attributes:
         primal: ½ρ² + (γ/2)‖w‖² + λ Σ p_i|w_i|, which is the objective + τ/2.
