@@ -118,7 +118,8 @@ def reference(sizes: Sequence[int]) -> None:
 
 
 def scale(sizes: Sequence[int]) -> None:
-    rows = []
+    lines: list[str] = []
+    points: list[tuple[float, float]] = []
     for n in sizes:
         with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
             G, target = write_gradients(Path(folder) / "G.npy", n)
@@ -126,16 +127,14 @@ def scale(sizes: Sequence[int]) -> None:
             found, solve_s = timed(solve_pool, pool, target, relative_lambda=PART)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         last = found.passes[-1]
-        rows.append((n, read_s + solve_s))
-        lines = (
-            f"| {n} | {read_s:.1f} | {solve_s:.1f} | {len(found.passes)} | {len(found.support)} "
-        )
-        lines += f"| {last.working} | {last.screened} | {found.optimality.gap:.1e} | {peak:.1f} |"
-        rows[-1] = (*rows[-1], lines)
-        print(lines, flush=True)
+        line = f"| {n} | {read_s:.1f} | {solve_s:.1f} | {len(found.passes)} | {len(found.support)} "
+        line += f"| {last.working} | {last.screened} | {found.optimality.gap:.1e} | {peak:.1f} |"
+        lines.append(line)
+        points.append((n, read_s + solve_s))
+        print(line, flush=True)
     head = "| n | norms, s | solve, s | passes | positive | working set | screened | gap | GiB |"
-    write_table("scale", head, [row[2] for row in rows])
-    plot("scale", "datasets", "seconds", {"working set": [(row[0], row[1]) for row in rows]})
+    write_table("scale", head, lines)
+    plot("scale", "datasets", "seconds", {"working set": points})
 
 
 def arrival(n: int) -> None:

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from appraise.artifacts import write_bytes
+from appraise.artifacts import TEMPORARY, write_bytes
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project
 from appraise.steps.step import Step
@@ -125,9 +126,15 @@ _walked: dict[str, tuple[Any, ...]] = {}  # path → its files' stamps, DVC's me
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Name, modification time, size and inode of each file."""
-    found = ((str(one), one.stat()) for one in path.rglob("*"))
-    return tuple(sorted((n, st.st_mtime_ns, st.st_size, st.st_ino) for n, st in found))
+    """Name, modification time, size and inode of each file, but for those being written aside."""
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(TEMPORARY)]
+        for name in files:
+            with suppress(FileNotFoundError):  # replaced meanwhile: the stamp will be another
+                st = (Path(folder) / name).stat()
+                found.append((f"{folder}/{name}", st.st_mtime_ns, st.st_size, st.st_ino))
+    return tuple(sorted(found))
 
 
 def _hashes(stage: PipelineStage) -> list[object]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, read_table, sha256_json
-from appraise.errors import AppraiseError, ArtifactError
+from appraise.artifacts import read_json, sha256_json
+from appraise.errors import AppraiseError
 from appraise.project import Project
 from appraise.steps import NOUNS, step
 
@@ -78,22 +78,17 @@ def recertified(project: Project, target: str) -> tuple[dict[str, Any], Certific
         ArtifactError: the weights are those of another kernel.
     """
     from appraise.numerics.kmm import certify
+    from appraise.steps.kmm_weights import solved
 
-    arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
-    folder = project.open("kmm_weights", target)
-    stated = read_json(folder / "certificate.json")
-    table = read_table(folder / "weights.parquet")
-    if list(table["id"]) != list(meta["ids"]) or target not in meta["targets"]:
-        raise ArtifactError(f"kmm_weights {target}: expected the kernel's datasets, found others")
-    row = meta["targets"].index(target)
+    program, table, stated = solved(project, target)
     found = certify(
-        arrays["K"],
-        arrays["C"][row],
-        float(arrays["tau"][row]),
-        table["weight"].to_numpy(),
+        program.K,
+        program.c,
+        program.tau,
+        table["weight"].to_numpy("float64"),
         stated["lambda"],
-        table["penalty"].to_numpy(),
-        stated["ridge"],
-        stated["nonnegative"],
+        program.penalties,
+        program.ridge,
+        program.nonnegative,
     )
     return stated, found

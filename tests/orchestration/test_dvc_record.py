@@ -220,3 +220,13 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(make_project(tmp_path / "project"))
+
+
+def test_files_that_are_written_aside_are_no_part_of_a_stamp(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    before = dvc_record._stamp(tmp_path)
+    (tmp_path / ".tmp-1-b").mkdir()
+    (tmp_path / ".tmp-1-b" / "half").write_text("h")
+    assert dvc_record._stamp(tmp_path) == before
+    (tmp_path / "a").write_text("another")
+    assert dvc_record._stamp(tmp_path) != before

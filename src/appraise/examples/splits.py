@@ -13,10 +13,11 @@ Splits = dict[str, list[Example]]
 
 def seeded_order(examples: Iterable[Example], seed: int) -> list[Example]:
     """Examples in the order of SHA-256(seed, id): random, and independent of the given order."""
-    return sorted(examples, key=lambda example: _rank(example.id, seed))
+    return sorted(examples, key=lambda example: seeded_rank(example.id, seed))
 
 
-def _rank(identity: str, seed: int) -> str:
+def seeded_rank(identity: str, seed: int) -> str:
+    """SHA-256(seed, id), by which examples are ordered."""
     return hashlib.sha256(f"{seed}\x1f{identity}".encode()).hexdigest()
 
 

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 import yaml
 
 from appraise.errors import ModelError
+from appraise.language_model.lora import peft_quiet
 from appraise.language_model.prompts import texts
 from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
@@ -99,8 +99,7 @@ def with_adapter(model: Any, folder: Path) -> Any:
     """The base model with a trained adapter, in PEFT's layout, for evaluation."""
     from peft import PeftModel
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # PEFT's
+    with peft_quiet():
         return PeftModel.from_pretrained(model, str(folder)).eval()
 
 
@@ -215,10 +214,14 @@ def _known(items: Sequence[Item], found: Sequence[tuple[Likelihood, ...]]) -> An
 
 def _accuracy(results: Mapping[str, Any], name: str) -> Accuracy:
     samples = sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
-    correct = tuple(bool(sample["acc"]) for sample in samples)
+    return accuracy_of([bool(sample["acc"]) for sample in samples])
+
+
+def accuracy_of(correct: Sequence[bool]) -> Accuracy:
+    """The share of items answered rightly, at least one, with its standard error."""
     share = sum(correct) / len(correct)
     stderr = (share * (1 - share) / max(1, len(correct) - 1)) ** 0.5
-    return Accuracy(share, stderr, correct)
+    return Accuracy(share, stderr, tuple(correct))
 
 
 def _write_task(folder: Path, component: str, items: Sequence[Item]) -> str:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.workers import workers
+from appraise.numerics.projection import count_sketch_tables
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,6 @@ def count_sketch(
     size: int, dimension: int, seed: int
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Projection of gradients (size,) to (dimension,) float32, summed in float64 in fixed order."""
-    from appraise.numerics.projection import count_sketch_tables
-
     buckets, signs = count_sketch_tables(size, dimension, seed)
 
     def project(gradient: NDArray[np.float32]) -> NDArray[np.float32]:

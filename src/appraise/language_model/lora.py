@@ -7,9 +7,12 @@ so that it depends on nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import re
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,6 +21,14 @@ from appraise.errors import ModelError
 from appraise.params import Lora
 
 _LAYER = re.compile(r"\.(?:layers|h|blocks|layer)\.(\d+)\.")
+
+
+@contextlib.contextmanager
+def peft_quiet() -> Iterator[None]:
+    """Without PEFT's use of a name that transformers will drop."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def adapted_layers(model: Any, lora: Lora) -> list[int] | None:

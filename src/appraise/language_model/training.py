@@ -9,7 +9,6 @@ that the same plan gives the same adapter.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch
 
 from appraise.artifacts import read_json, write_json
 from appraise.language_model.gradients import completion_loss
-from appraise.language_model.lora import adapted_layers
+from appraise.language_model.lora import adapted_layers, peft_quiet
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
@@ -111,8 +110,7 @@ def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
         target_modules=list(lora.target_modules),
         layers_to_transform=adapted_layers(model, lora),
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # PEFT's
+    with peft_quiet():
         adapted: Any = get_peft_model(model, config)
     modules = dict(adapted.base_model.model.named_modules())
     with torch.no_grad():

@@ -185,8 +185,7 @@ def measured(
     )
     if nonnegative:
         violation = np.maximum(violation, -weights * (diagonal + ridge))
-    above = excess > threshold
-    s = float((threshold[above] / excess[above]).min(initial=1.0))
+    s = dual_scale(excess, threshold)
     fitted, left = math.fsum(c * weights), math.fsum(m * weights)
     regular = tau - fitted - left  # ρ² + γ‖w‖², because wᵀHw = cᵀw − mᵀw
     primal = 0.5 * regular + math.fsum(threshold * np.abs(weights))
@@ -195,6 +194,12 @@ def measured(
     unit = math.sqrt(tau * float(diagonal.max(initial=0.0))) or 1.0
     rho2 = regular - ridge * math.fsum(weights**2)
     return Optimality(primal, dual, gap, kkt, rho2, max(abs(gap) / tau, kkt / unit))
+
+
+def dual_scale(excess: Floats, threshold: Floats) -> float:
+    """The largest s ≤ 1 at which s times the residual is dual feasible."""
+    above = excess > threshold
+    return float((threshold[above] / excess[above]).min(initial=1.0))
 
 
 @dataclass(frozen=True)

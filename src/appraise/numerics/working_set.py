@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
-from appraise.numerics.program import Optimality, Program, measured, optimum, sharpened
+from appraise.numerics.program import (
+    Optimality,
+    Program,
+    dual_scale,
+    measured,
+    optimum,
+    sharpened,
+)
 
 Gradients = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_BYTES = 64 << 20  # of float64, for one block of rows of G
@@ -253,8 +260,7 @@ class _State:
     ) -> NDArray[np.int64]:
         """The datasets that may have a weight at the optimum; those at work stay."""
         threshold, pull = self.lam * self.p[left], self._pull(m[left])
-        above = pull > threshold
-        s = float((threshold[above] / pull[above]).min(initial=1.0))
+        s = dual_scale(pull, threshold)
         radius = math.sqrt(2 * max(found.gap, 0.0))
         keep = s * pull + self.pool.norms[left] * radius >= threshold
         return left[keep | np.isin(left, working)]

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from appraise.errors import ParamsError
 from appraise.steps.step import Step  # here: imported later, the module would hide the function
-
-if TYPE_CHECKING:
-    STEPS: tuple[Step, ...]
 
 NOUNS = (
     "base_model",
@@ -39,10 +35,3 @@ def step(noun: str) -> Step:
         raise ParamsError(f"expected one of the steps {', '.join(NOUNS)}, found {noun!r}")
     found: Step = import_module(f"appraise.steps.{noun}").STEP
     return found
-
-
-def __getattr__(name: str) -> tuple[Step, ...]:
-    """`STEPS`: all of them, imported when first asked for."""
-    if name != "STEPS":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return tuple(step(noun) for noun in NOUNS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, whole
 
 
 def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
@@ -29,7 +29,7 @@ STEP = Step(
     noun="base_model",
     needs=(),
     partitions="",
-    keys=lambda _: [""],
+    keys=whole,
     recipe=_recipe,
     make=_make,
 )

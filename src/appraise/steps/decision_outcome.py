@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from appraise.artifacts import read_json, read_table, write_bytes, write_json
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, each_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,10 +126,6 @@ def _loss_csv(result: dict[str, Any]) -> str:
     return "\n".join(["policy,loss,low,high", *rows]) + "\n"
 
 
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
-
-
 def _recipe(project: Project, key: str) -> Recipe:
     inputs = {f"valuation_decision/{key}": project.content("valuation_decision", key)}
     for policy in project.params.policies():
@@ -154,7 +150,7 @@ STEP = Step(
     noun="decision_outcome",
     needs=("evaluation", "valuation_decision"),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
 )

@@ -68,16 +68,16 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
     """Loss and accuracy over items; accuracy is None where lm-eval was not run."""
+    from appraise.language_model.evaluation import accuracy_of
+
     correct = rows["correct"].dropna()
-    known = len(correct) > 0
-    share = float(correct.astype(float).mean()) if known else None
-    stderr = (share * (1 - share) / max(1, len(correct) - 1)) ** 0.5 if share is not None else None
+    scored = accuracy_of([bool(one) for one in correct]) if len(correct) else None
     return {
         "loss": float(rows["nats"].sum() / rows["tokens"].sum()),
         "tokens": int(rows["tokens"].sum()),
         "items": len(rows),
-        "accuracy": share,
-        "accuracy_stderr": stderr,
+        "accuracy": scored.accuracy if scored else None,
+        "accuracy_stderr": scored.stderr if scored else None,
     }
 
 

@@ -8,12 +8,12 @@ fewer than two, or less than half, remain is set aside.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from appraise.artifacts import read_json, read_table, write_arrays, write_json
+from appraise.examples.splits import seeded_rank
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps import step
 from appraise.steps.step import Step
@@ -84,7 +84,7 @@ class Sketcher:
 
 def preview(examples: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """The examples that valuation may look at: the first in the order of SHA-256(seed, id)."""
-    rank = [hashlib.sha256(f"{seed}\x1f{one}".encode()).hexdigest() for one in examples["id"]]
+    rank = [seeded_rank(one, seed) for one in examples["id"]]
     return examples.assign(rank=rank).sort_values("rank").head(count).drop(columns="rank")
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from appraise.artifacts import read_arrays, write_arrays, write_json
 from appraise.errors import ArtifactError, SolverError
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, whole
 
 if TYPE_CHECKING:
     from appraise.numerics.kernel import Floats, KernelEvidence
@@ -59,10 +59,6 @@ class _Kept:
     places: dict[str, int] = field(default_factory=dict)
     K: Floats | None = None
     C: Floats | None = None
-
-
-def _keys(project: Project) -> list[str]:  # noqa: ARG001
-    return [""]
 
 
 def _sketches(project: Project) -> dict[str, str]:
@@ -259,7 +255,7 @@ STEP = Step(
     noun="kernel_matrix",
     needs=("gradient_sketches", "target_sketches"),
     partitions="",
-    keys=_keys,
+    keys=whole,
     recipe=_recipe,
     make=_make,
 )

@@ -14,11 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, write_arrays, write_json, write_table
+from appraise.artifacts import (
+    read_arrays,
+    read_json,
+    read_table,
+    write_arrays,
+    write_json,
+    write_table,
+)
 from appraise.errors import ArtifactError, OfferError, SolverError
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL, SKETCH
-from appraise.steps.step import Step
+from appraise.steps.step import Step, each_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from appraise.numerics.kernel import Floats
+    from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
+
+WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,27 @@ class _Pool:
     scale: float | None
 
 
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
+def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[str, Any]]:
+    """The program whose solution was written, the table of weights and the certificate as stated.
+
+    Raises:
+        ArtifactError: the weights are those of another kernel.
+    """
+    from appraise.numerics.program import Program
+
+    arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
+    folder = project.open("kmm_weights", target)
+    stated, table = read_json(folder / CERTIFICATE), read_table(folder / WEIGHTS)
+    if list(table["id"]) != list(meta["ids"]) or target not in meta["targets"]:
+        raise ArtifactError(
+            f"kmm_weights {target}: expected the kernel's datasets, found others; "
+            "run `appraise kmm-weights` again"
+        )
+    row = meta["targets"].index(target)
+    tau, penalties = float(arrays["tau"][row]), table["penalty"].to_numpy("float64")
+    ridge, nonnegative = float(stated["ridge"]), bool(stated["nonnegative"])
+    program = Program(arrays["K"], arrays["C"][row], tau, penalties, ridge, nonnegative)
+    return program, table, stated
 
 
 def _ids(project: Project) -> list[str]:
@@ -138,10 +167,8 @@ def _value(project: Project, target: str, pool: _Pool, K: Floats, c: Floats, tau
         path = regularisation_path(K, c, penalties, params.ridge)
         cosines = c / np.sqrt(K.diagonal() * tau)
         meta = {"ids": pool.ids}
-        write_table(folder / "weights.parquet", _table(pool, weighing, draws, cosines))
-        write_json(
-            folder / "certificate.json", _certificate(weighing, pool, params.relative_lambda)
-        )
+        write_table(folder / WEIGHTS, _table(pool, weighing, draws, cosines))
+        write_json(folder / CERTIFICATE, _certificate(weighing, pool, params.relative_lambda))
         knots = {"lambdas": path.lambdas, "weights": path.weights}
         write_arrays(folder / "path.safetensors", knots, meta)
         resamples = {
@@ -245,7 +272,7 @@ STEP = Step(
     noun="kmm_weights",
     needs=("kernel_matrix", "gradient_sketches", "target_sketches", "offers"),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
     version="2",  # 2: of exact copies the first has the weight of all

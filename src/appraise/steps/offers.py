@@ -21,7 +21,7 @@ from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
 from appraise.params import Name, Source, describe
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, whole
 
 _HEX = r"^[0-9a-f]{64}$"
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -80,10 +80,6 @@ def read_offers(project: Project) -> Offers:
 @lru_cache(maxsize=8)
 def _read(path: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
     return Offers.model_validate(read_json(path))
-
-
-def _keys(project: Project) -> list[str]:  # noqa: ARG001
-    return [""]
 
 
 def _pool_path(project: Project) -> Path:
@@ -198,4 +194,4 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             write_json(folder / "offers.json", offers.model_dump(mode="json"))
 
 
-STEP = Step(noun="offers", needs=(), partitions="", keys=_keys, recipe=_recipe, make=_make)
+STEP = Step(noun="offers", needs=(), partitions="", keys=whole, recipe=_recipe, make=_make)

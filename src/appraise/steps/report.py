@@ -24,7 +24,7 @@ from appraise.artifacts import (
     write_bytes,
 )
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, each_target
 from appraise.wording import listed, money, number_word, one_line, percent, scientific, signed
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _content(project: Project, target: str) -> dict[str, Any]:
     outcome = read_json(project.open("decision_outcome", target) / "outcome.json")
     table = read_table(project.open("kmm_weights", target) / "weights.parquet")
     cards = _cards(project)
-    total = float(table["weight"].sum())
+    total, certificate = float(table["weight"].sum()), decision["certificate"]
     bought = [
         {**item, "share": item["weight"] / total, "card": cards[item["id"]]}
         for item in decision["bought"]
@@ -69,7 +69,7 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "widest": max((item["high"] or item["weight"] for item in decision["bought"]), default=1.0),
         "reach": max(max(item["alignment"], item["threshold"]) for item in valued) or 1.0,
         "priced": any(item["walk_away_price"] is not None for item in valued),
-        "proven": _proven(decision["certificate"]),
+        "proven": certificate["relative_error"] <= certificate["tolerance"],
         "overlaps": _overlaps(cards, target),
         "outcome": _outcome(outcome),
         "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
@@ -77,11 +77,6 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "policies": POLICIES,
         "figures": _figures(project, target, decision, table),
     }
-
-
-def _proven(certificate: dict[str, Any]) -> bool:
-    worst = max(certificate["gap"], certificate["kkt_violation"])
-    return bool(worst <= certificate["tolerance"])
 
 
 def _cards(project: Project) -> dict[str, Any]:
@@ -256,10 +251,6 @@ def _parts(project: Project, target: str) -> list[tuple[str, str]]:
     return parts + [("auxiliary_datasets", offer["id"]) for offer in offers]
 
 
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
-
-
 def _recipe(project: Project, key: str) -> Recipe:
     inputs = {
         f"{noun}/{part}".rstrip("/"): project.content(noun, part)
@@ -289,7 +280,7 @@ STEP = Step(
         "decision_outcome",
     ),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
 )

@@ -11,25 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, read_table, write_json
-from appraise.errors import ArtifactError
+from appraise.artifacts import read_json, read_table, write_json
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL
-from appraise.steps.step import Step
+from appraise.steps.kmm_weights import CERTIFICATE, WEIGHTS, solved
+from appraise.steps.step import Step, each_target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from appraise.numerics.program import Program
     from appraise.numerics.selection import Selection
-
-WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
-BY_OBJECTIVE = ("greedy", "best_subset")
 
 
 def _keys(project: Project) -> list[str]:
-    targets = sorted(project.params.target_sets)
-    return [f"{target}/{policy}" for target in targets for policy in project.params.policies()]
+    policies = project.params.policies()
+    return [f"{target}/{policy}" for target in each_target(project) for policy in policies]
 
 
 def _currency(project: Project) -> str:
@@ -37,6 +33,8 @@ def _currency(project: Project) -> str:
 
 
 def _recipe(project: Project, key: str) -> Recipe:
+    from appraise.numerics.selection import BY_OBJECTIVE
+
     target, policy = key.split("/")
     params = project.params.selected_subset
     settings = {
@@ -63,7 +61,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 
 def _selection(project: Project, target: str, policy: str, table: pd.DataFrame) -> Selection:
-    from appraise.numerics.selection import select, select_by_objective
+    from appraise.numerics.selection import BY_OBJECTIVE, select, select_by_objective
 
     params = project.params.selected_subset
     common: dict[str, Any] = {
@@ -73,27 +71,10 @@ def _selection(project: Project, target: str, policy: str, table: pd.DataFrame) 
         "budget": params.budget,
     }
     if policy in BY_OBJECTIVE:
-        program, lam = _program(project, target, table)
-        return select_by_objective(policy, program, lam, **common)
+        program, _, stated = solved(project, target)
+        return select_by_objective(policy, program, stated["lambda"], **common)
     weights, alignment = (table[name].to_numpy("float64") for name in ("weight", "cosine"))
     return select(policy, weights=weights, alignment=alignment, seed=params.seed, **common)
-
-
-def _program(project: Project, target: str, table: pd.DataFrame) -> tuple[Program, float]:
-    """The program whose weights these are, and λ."""
-    from appraise.numerics.program import Program
-
-    arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
-    stated = read_json(project.open("kmm_weights", target) / CERTIFICATE)
-    if list(table["id"]) != meta["ids"] or target not in meta["targets"]:
-        raise ArtifactError(
-            f"kmm_weights {target}: expected the kernel's datasets, found others; "
-            "run `appraise kmm-weights` again"
-        )
-    row = meta["targets"].index(target)
-    penalties, tau = table["penalty"].to_numpy("float64"), float(arrays["tau"][row])
-    program = Program(arrays["K"], arrays["C"][row], tau, penalties, float(stated["ridge"]))
-    return program, float(stated["lambda"])
 
 
 def _subset(project: Project, ids: Sequence[str], selection: Selection) -> dict[str, Any]:

@@ -14,6 +14,16 @@ from appraise.project import Project, Recipe
 Partitions = Literal["", "dataset", "target", "target/policy"]
 
 
+def whole(_: Project) -> list[str]:
+    """The one key of a step without partitions."""
+    return [""]
+
+
+def each_target(project: Project) -> list[str]:
+    """The targets, for a step with a partition for each."""
+    return sorted(project.params.target_sets)
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of the way of the data, under one noun.

@@ -25,14 +25,10 @@ from appraise.examples.templates import Example
 from appraise.examples.validation import FATAL, Limits, Validation, validate
 from appraise.params import Component, TargetParams
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.steps.step import Step, each_target
 
 FINGERPRINTS = "fingerprints.parquet"
 SPLITS = ("value", "train", "test")
-
-
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
 
 
 def _recipe(project: Project, key: str) -> Recipe:
@@ -168,7 +164,7 @@ STEP = Step(
     noun="target_sets",
     needs=("base_model",),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
 )

@@ -12,11 +12,7 @@ from appraise.artifacts import read_table
 from appraise.errors import ModelError
 from appraise.project import Project, Recipe
 from appraise.steps.gradient_sketches import Sketcher
-from appraise.steps.step import Step
-
-
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
+from appraise.steps.step import Step, each_target
 
 
 def _recipe(project: Project, key: str) -> Recipe:
@@ -52,7 +48,7 @@ STEP = Step(
     noun="target_sketches",
     needs=("target_sets", "base_model"),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
 )

@@ -19,7 +19,7 @@ from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, 
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
 from appraise.reasons import Coverer, Refused, praise, reason
-from appraise.steps.step import Step
+from appraise.steps.step import Step, each_target
 from appraise.wording import short_names
 
 SECTIONS = ("base_model", "gradient_sketches", "kernel_matrix", "kmm_weights", "selected_subset")
@@ -273,10 +273,6 @@ def _within(name: str, partitions: Container[str]) -> bool:
     return any("/".join(parts[:end]) in partitions for end in range(1, len(parts)))
 
 
-def _keys(project: Project) -> list[str]:
-    return sorted(project.params.target_sets)
-
-
 def _recipe(project: Project, key: str) -> Recipe:
     sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
     settings = {"policies": list(project.params.policies()), "params": sections}
@@ -303,7 +299,7 @@ STEP = Step(
         "selected_subset",
     ),
     partitions="target",
-    keys=_keys,
+    keys=each_target,
     recipe=_recipe,
     make=_make,
     version="2",  # 2: of exact copies the first has the weight of all
