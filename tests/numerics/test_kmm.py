@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import program, vectors
 from scipy.optimize import nnls
-from sklearn.linear_model import Lasso, lars_path_gram
+from sklearn.linear_model import Lasso
 
 from appraise.errors import SolverError
 from appraise.numerics.kmm import (
     certify,
     lambda_max,
     price_penalties,
-    regularisation_path,
     solve,
 )
 from appraise.numerics.program import ALL_ZERO, NOTHING_SERVES
@@ -296,50 +295,3 @@ def test_price_penalties() -> None:
     for wrong in (0, -5, math.nan, math.inf):
         with pytest.raises(SolverError, match=r"price of b: expected a number above 0"):
             price_penalties([1, wrong], ["a", "b"])
-
-
-@pytest.mark.parametrize("nonnegative", [True, False])
-@pytest.mark.parametrize("priced", [True, False])
-@pytest.mark.parametrize(("n", "d"), SIZES)
-def test_path_is_optimal_at_its_knots_and_between(
-    n: int, d: int, priced: bool, nonnegative: bool
-) -> None:
-    K, c, tau = program(n, d, seed=n + 1)
-    p = prices(n, n) if priced else None
-    path = regularisation_path(K, c, p, 0.0, nonnegative)
-    top = lambda_max(c, p, nonnegative)
-    if top == 0:
-        assert not path.weights.any()
-        return
-    assert path.lambdas[0] == top
-    assert (np.diff(path.lambdas) < 0).all()
-    assert path.lambdas[-1] <= 0.0101 * top
-    assert not path.weights[0].any()
-    inside = path.lambdas >= 1e-2 * top
-    middle = (path.lambdas[1:] + path.lambdas[:-1])[inside[1:]] / 2
-    between = (path.weights[1:] + path.weights[:-1])[inside[1:]] / 2
-    points = [*zip(path.lambdas[inside], path.weights[inside], strict=True)]
-    for lam, w in [*points, *zip(middle, between, strict=True)]:
-        found = certify(K, c, tau, w, lam, p, 0.0, nonnegative)
-        assert found.kkt_violation < 1e-7
-    lam = 0.2 * top
-    solved = solve(K, c, tau, lam=lam, penalties=p, nonnegative=nonnegative)
-    at = [np.interp(lam, path.lambdas[::-1], column[::-1]) for column in path.weights.T]
-    assert K @ at == pytest.approx(K @ solved.weights, abs=1e-7)
-
-
-def test_path_is_that_of_lars() -> None:
-    K, c, _ = program(12, 300, seed=9)
-    lambdas, _, weights = lars_path_gram(c, K, n_samples=1, method="lasso", positive=True)
-    path = regularisation_path(K, c)
-    np.testing.assert_allclose(path.lambdas, lambdas[lambdas > 0], atol=1e-12)
-    np.testing.assert_allclose(path.weights, weights.T[lambdas > 0], atol=1e-10)
-
-
-def test_path_of_copies_is_still_optimal() -> None:
-    K, c, tau = program(6, 40, 2)
-    index = np.r_[np.arange(6), np.arange(6)]
-    K, c = K[np.ix_(index, index)], c[index]
-    path = regularisation_path(K, c)
-    for lam, w in zip(path.lambdas, path.weights, strict=True):
-        assert certify(K, c, tau, w, lam).kkt_violation < 1e-8

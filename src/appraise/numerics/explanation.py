@@ -1,4 +1,4 @@
-"""What the weights say to a buyer: why not, walk-away price, value.
+"""What the weights say to a buyer: why not, walk-away price, value, of a dataset and of a seller.
 
 All follow from the optimality conditions: for every dataset
 c_i = Σ_j K_ij w_j + γw_i + m_i with m_i = λp_i where w_i > 0 and m_i ≤ λp_i where w_i = 0.
@@ -7,6 +7,7 @@ c_i = Σ_j K_ij w_j + γw_i + m_i with m_i = λp_i where w_i > 0 and m_i ≤ λp
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,8 +97,55 @@ def _explain_one(program: Program, solution: Solution, i: int) -> Explanation:
 
 def _leave_one_out(program: Program, solution: Solution, i: int) -> tuple[float, float]:
     """m_i at the optimum without i, and by how much that optimum is worse."""
-    others, lam = program.without(i), solution.lam
-    weights, _ = optimum(others, lam, np.delete(solution.weights, i))
-    outside = program.c[i] - math.fsum(np.delete(program.K[i], i) * weights)
-    worse = optimality(others, weights, lam).primal - solution.certificate.primal
-    return float(outside), max(0.0, float(worse))
+    weights, worse = _left_out(program, solution, [i])
+    return float(program.c[i] - math.fsum(program.K[i] * weights)), worse
+
+
+def _left_out(program: Program, solution: Solution, out: Sequence[int]) -> tuple[Floats, float]:
+    """The optimum (n,) without some datasets, and by how much it is worse."""
+    keep = np.setdiff1d(np.arange(len(program.c)), out)
+    others, weights = program.among(keep), np.zeros(len(program.c))
+    weights[keep] = optimum(others, solution.lam, solution.weights[keep])[0]
+    primal = optimality(others, weights[keep], solution.lam).primal if len(keep) else None
+    worse = (0.5 * program.tau if primal is None else primal) - solution.certificate.primal
+    return weights, max(0.0, float(worse))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Datasets that stand or fall together: those of one owner.
+
+    Attributes:
+        name: the owner.
+        members: indices.
+        weight: the sum of their weights.
+        value: by how much the optimum is worse without all of them, in units of the objective. It
+            is at least the largest value of a member: what two of them share is in neither's.
+    """
+
+    name: str
+    members: tuple[int, ...]
+    weight: float
+    value: float
+
+
+def cluster_values(
+    program: Program, solution: Solution, owners: Sequence[str]
+) -> tuple[Cluster, ...]:
+    """What each owner's datasets are worth together; most valuable first, ties by name.
+
+    However an owner cuts its data into datasets, it is the same data that is left out.
+
+    Args:
+        program: the program that was solved.
+        solution: its solution.
+        owners: one for each dataset.
+    """
+    found = []
+    for name in sorted(set(owners)):
+        members = tuple(i for i, owner in enumerate(owners) if owner == name)
+        weight = math.fsum(solution.weights[list(members)])
+        used = any(solution.weights[i] != 0 for i in members)
+        value = _left_out(program, solution, members)[1] if used else 0.0
+        found.append(Cluster(name, members, weight, value))
+    return tuple(sorted(found, key=lambda cluster: (-cluster.value, cluster.name)))

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +24,6 @@ from appraise.numerics.program import (
     optimality,
     optimum,
 )
-
-_PATH_ERROR = 1e-9  # a knot of the path less exact than this is solved anew
-_PATH_END = 0.01  # the path reaches at least down to this part of λ_max
 
 
 @dataclass(frozen=True)
@@ -102,21 +98,6 @@ class Solution:
             "dual_residual": self.run.dual_residual,
             "tolerance": self.tolerance,
         }
-
-
-@dataclass(frozen=True)
-class Path:
-    """The whole solution path in λ: exact at its knots, linear between them.
-
-    Where LARS failed, far down the path of a singular kernel, some knots between may be missing.
-
-    Attributes:
-        lambdas: (L,) descending, the first is λ_max.
-        weights: (L, n).
-    """
-
-    lambdas: Floats
-    weights: Floats
 
 
 def price_penalties(prices: ArrayLike, names: Sequence[str] | None = None) -> tuple[Floats, float]:
@@ -243,66 +224,3 @@ def _certificate(program: Program, weights: Floats, lam: float) -> Certificate:
         condition_number=condition(low, high, len(program.c)),
         min_eigenvalue=low,
     )
-
-
-def regularisation_path(
-    K: Floats,
-    c: Floats,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    nonnegative: bool = True,
-) -> Path:
-    """All solutions, for every λ from λ_max down: exact at its knots, linear between them.
-
-    By scikit-learn's LARS (`lars_path_gram`), with u_i = p_i w_i so that its penalty is uniform.
-    LARS degenerates with copies and collinear datasets: every knot is checked against the
-    conditions of optimality, solved anew where it fails, and continued on a geometric grid where
-    LARS stopped above λ_max / 100.
-
-    Raises:
-        SolverError: the program is ill-posed.
-    """
-    program = checked_program(K, c, 1.0, penalties, ridge, nonnegative)
-    top = program.lambda_max()
-    if top == 0:
-        return Path(np.zeros(1), np.zeros((1, len(program.c))))
-    lambdas, weights = _lars(program)
-    keep = (lambdas > 0) & (lambdas < top * (1 - 1e-12))
-    end = float(lambdas[keep].min(initial=top))
-    grid = np.geomspace(end, _PATH_END * top, 21)[1:] if end > _PATH_END * top else np.empty(0)
-    knots, found = [top], [np.zeros(len(program.c))]
-    for lam, guess in zip(lambdas[keep], weights[keep], strict=True):
-        knots.append(float(lam))
-        found.append(_knot(program, float(lam), guess))
-    for lam in grid:
-        knots.append(float(lam))
-        found.append(_knot(program, float(lam), found[-1]))
-    table = np.array(found)
-    table[np.abs(table) <= 1e-12 * np.abs(table).max(initial=0.0)] = (
-        0.0  # left by a dataset that left
-    )
-    return Path(np.array(knots), table)
-
-
-def _knot(program: Program, lam: float, guess: Floats) -> Floats:
-    if optimality(program, guess, lam).kkt_violation <= _PATH_ERROR * program.lambda_max():
-        return guess
-    return optimum(program, lam, guess)[0]
-
-
-def _lars(program: Program) -> tuple[Floats, Floats]:
-    from sklearn.linear_model import lars_path_gram
-
-    p = program.penalties
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of degenerate steps, which are checked and solved anew
-        lambdas, _, coefficients = lars_path_gram(
-            program.c / p,
-            program.H / np.outer(p, p),
-            n_samples=1,
-            method="lasso",
-            positive=program.nonnegative,
-            max_iter=8 * len(p) + 100,
-        )
-    descending = np.concatenate([[True], np.diff(lambdas) < 0])
-    return np.asarray(lambdas)[descending], np.asarray(coefficients.T / p)[descending]

@@ -21,6 +21,7 @@ from appraise.numerics.kernel import Floats, first_copies, kernel_evidence
 
 SHARP = 1e-12  # relative error at which no better candidate is looked for
 GOOD = 1e-9  # relative error at which OSQP need not be asked
+HAIR = 1e-9  # a weight below this part of the largest is 0: the dataset stands at its threshold
 ALL_ZERO = "all weights are 0 because lambda is at least lambda_max"
 NOTHING_SERVES = "all weights are 0 because no dataset points towards the target"
 OSQP_SETTINGS = {
@@ -68,9 +69,12 @@ class Program:
         pull = self.c if self.nonnegative else np.abs(self.c)
         return max(0.0, float((pull / self.penalties).max(initial=0.0)))
 
-    def without(self, i: int) -> Program:
-        """The same program without dataset i."""
-        keep = np.arange(len(self.c)) != i
+    def priced(self, penalties: Floats) -> Program:
+        """The same program with other penalties p (n,)."""
+        return Program(self.K, self.c, self.tau, penalties, self.ridge, self.nonnegative)
+
+    def among(self, keep: NDArray[np.int64]) -> Program:
+        """The same program over some of the datasets."""
         K, c, p = self.K[np.ix_(keep, keep)], self.c[keep], self.penalties[keep]
         return Program(K, c, self.tau, p, self.ridge, self.nonnegative)
 
@@ -236,10 +240,12 @@ def optimum(
 
 
 def _settled(program: Program, weights: Floats) -> Floats:
-    """Copies add nothing: the first of them takes their weight. No objective changes by it.
+    """What rounding or a tie left open, by rule, so that no order of datasets changes the answer.
 
-    With a ridge the optimum is unique, and stays.
+    A weight of a hair is none: at its threshold a dataset stays out. Copies add nothing: the first
+    of them takes their weight, and no objective changes by it. With a ridge the optimum is unique.
     """
+    weights = np.where(np.abs(weights) > HAIR * np.abs(weights).max(initial=0.0), weights, 0.0)
     on = np.flatnonzero(weights)
     if program.ridge or len(on) == 0:
         return weights

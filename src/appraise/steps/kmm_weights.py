@@ -149,7 +149,7 @@ def _value(project: Project, target: str, pool: _Pool, K: Floats, c: Floats, tau
     import numpy as np
 
     from appraise.numerics.kernel import first_copies
-    from appraise.numerics.kmm import regularisation_path
+    from appraise.numerics.path import regularisation_path
     from appraise.numerics.valuation import weigh
 
     params, penalties = project.params.kmm_weights, pool.penalties

@@ -1,0 +1,123 @@
+"""Families: datasets whose gradients cannot be told apart, whoever offers them.
+
+A seller who cuts one dataset into several, under one name or many, offers parts whose mean
+gradients differ by sampling noise only. Sampling makes means longer than they are, so their cosine
+is put right by the noise shares ν of both (see `kernel.noise_share`):
+
+    cos°_ij = ⟨ḡ_i, ḡ_j⟩ / √(‖ḡ_i‖² (1 − ν_i) · ‖ḡ_j‖² (1 − ν_j))
+
+The two datasets with the largest cos° are taken together, their mean and its noise are those of all
+their rows, and so on as long as the largest is at or above the threshold. Pooling the rows makes
+the noise smaller, so that parts find back to the whole before chance links them to something else.
+
+A family is then valued as one dataset, on a preview of the usual size drawn from all its rows, in
+the order of a hash of their content: parts of one dataset give back the very preview that the whole
+would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appraise.errors import ParamsError
+from appraise.numerics.kernel import Floats
+
+_MOST_NOISE = 0.6  # a larger share is taken for this one: the ratio would blow up
+
+
+@dataclass
+class _Pooled:
+    """Groups of datasets as they grow; group a is where its first member was.
+
+    Attributes:
+        gram: (n, n) inner products of the means.
+        rows: (n,) how many rows each mean is of.
+        squares: (n,) sum of the squared lengths of those rows.
+    """
+
+    gram: Floats
+    rows: Floats
+    squares: Floats
+
+    def cosines(self, a: int | None = None) -> Floats:
+        """cos° of all pairs, or of group a with all."""
+        mean = np.diag(self.gram)
+        spread = np.maximum(self.rows - 1, 1)
+        noise = np.where(self.rows > 1, (self.squares / self.rows - mean) / spread, 0.0)
+        length = np.sqrt(np.maximum(mean - noise, (1 - _MOST_NOISE) * mean))
+        if a is None:
+            return np.asarray(self.gram / np.outer(length, length))
+        return np.asarray(self.gram[a] / (length[a] * length))
+
+    def join(self, a: int, b: int) -> None:
+        """Put the rows of group b to those of group a."""
+        together = self.rows[a] + self.rows[b]
+        part = self.rows[[a, b]] / together
+        self.gram[a] = part @ self.gram[[a, b]]
+        self.gram[:, a] = self.gram[:, [a, b]] @ part
+        self.rows[a], self.squares[a] = together, self.squares[a] + self.squares[b]
+
+
+def families(
+    K: Floats, norms: Floats, noise: Floats, rows: Floats, threshold: float
+) -> NDArray[np.int64]:
+    """For each dataset the first member of its family: itself where it is alone.
+
+    Args:
+        K: (n, n) inner products of unit gradients.
+        norms: (n,) lengths of the means before they were normalised.
+        noise: ν (n,), NaN where it is not known (a single row), which is taken for 0.
+        rows: (n,) how many rows each mean is of.
+        threshold: of cos°, in (0, 1].
+
+    Raises:
+        ParamsError: the threshold is out of range.
+    """
+    if not 0 < threshold <= 1:
+        raise ParamsError(
+            f"family_cosine: expected a cosine above 0 and at most 1, found {threshold}; "
+            "0.8 is a good start"
+        )
+    squared = norms**2
+    squares = rows * ((rows - 1) * np.nan_to_num(noise, nan=0.0) * squared + squared)
+    pooled = _Pooled(K * np.outer(norms, norms), rows.astype(np.float64), squares)
+    cosine, first = pooled.cosines(), np.arange(len(K))
+    np.fill_diagonal(cosine, -np.inf)
+    while len(K) > 1:
+        a, b = sorted(map(int, np.unravel_index(int(cosine.argmax()), cosine.shape)))
+        if cosine[a, b] < threshold:
+            break
+        pooled.join(a, b)
+        first[first == b] = a
+        gone = first != np.arange(len(K))
+        found = pooled.cosines(a)
+        found[gone] = -np.inf
+        found[a] = -np.inf
+        cosine[a], cosine[:, a] = found, found
+        cosine[b], cosine[:, b] = -np.inf, -np.inf
+    return first
+
+
+def merged_preview(
+    rows: Sequence[Floats], keys: Sequence[Sequence[str]], size: int
+) -> tuple[Floats, tuple[str, ...]]:
+    """The preview of several datasets taken as one: rows in the order of their keys, each once.
+
+    Args:
+        rows: of each member (m, d).
+        keys: of each member, one for each row: what rows are ordered by.
+        size: of the preview.
+
+    Returns:
+        The rows (at most size, d), and their keys.
+    """
+    found: dict[str, Floats] = {}
+    for table, names in zip(rows, keys, strict=True):
+        for row, name in zip(table, names, strict=True):
+            found.setdefault(name, row)
+    names = sorted(found)[:size]
+    return np.stack([found[name] for name in names]), tuple(names)

@@ -1,0 +1,118 @@
+"""The path: optimal everywhere, its entries and exits, and λ by rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from programs import program
+from sklearn.linear_model import lars_path_gram
+
+from appraise.errors import ParamsError
+from appraise.numerics.kmm import certify, lambda_max, price_penalties, solve
+from appraise.numerics.path import (
+    lambda_by_budget,
+    lambda_by_number,
+    regularisation_path,
+    stays,
+)
+
+SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
+
+
+def prices(n: int, seed: int) -> np.ndarray:
+    return price_penalties(np.random.default_rng(seed).uniform(10, 500, n))[0]
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+@pytest.mark.parametrize("priced", [True, False])
+@pytest.mark.parametrize(("n", "d"), SIZES)
+def test_path_is_optimal_at_its_knots_and_between(
+    n: int, d: int, priced: bool, nonnegative: bool
+) -> None:
+    K, c, tau = program(n, d, seed=n + 1)
+    p = prices(n, n) if priced else None
+    path = regularisation_path(K, c, p, 0.0, nonnegative)
+    top = lambda_max(c, p, nonnegative)
+    if top == 0:
+        assert not path.weights.any()
+        return
+    assert path.lambdas[0] == top
+    assert (np.diff(path.lambdas) < 0).all()
+    assert path.lambdas[-1] <= 0.0101 * top
+    assert not path.weights[0].any()
+    inside = path.lambdas >= 1e-2 * top
+    middle = (path.lambdas[1:] + path.lambdas[:-1])[inside[1:]] / 2
+    between = (path.weights[1:] + path.weights[:-1])[inside[1:]] / 2
+    points = [*zip(path.lambdas[inside], path.weights[inside], strict=True)]
+    for lam, w in [*points, *zip(middle, between, strict=True)]:
+        found = certify(K, c, tau, w, lam, p, 0.0, nonnegative)
+        assert found.kkt_violation < 1e-7
+    lam = 0.2 * top
+    solved = solve(K, c, tau, lam=lam, penalties=p, nonnegative=nonnegative)
+    at = [np.interp(lam, path.lambdas[::-1], column[::-1]) for column in path.weights.T]
+    assert K @ at == pytest.approx(K @ solved.weights, abs=1e-7)
+
+
+def test_path_is_that_of_lars() -> None:
+    K, c, _ = program(12, 300, seed=9)
+    lambdas, _, weights = lars_path_gram(c, K, n_samples=1, method="lasso", positive=True)
+    path = regularisation_path(K, c)
+    np.testing.assert_allclose(path.lambdas, lambdas[lambdas > 0], atol=1e-12)
+    np.testing.assert_allclose(path.weights, weights.T[lambdas > 0], atol=1e-10)
+
+
+def test_path_of_copies_is_still_optimal() -> None:
+    K, c, tau = program(6, 40, 2)
+    index = np.r_[np.arange(6), np.arange(6)]
+    K, c = K[np.ix_(index, index)], c[index]
+    path = regularisation_path(K, c)
+    for lam, w in zip(path.lambdas, path.weights, strict=True):
+        assert certify(K, c, tau, w, lam).kkt_violation < 1e-8
+
+
+def test_stays_tell_who_has_a_weight_at_every_lambda() -> None:
+    exits = 0
+    for seed in range(20):
+        K, c, tau = program(12, 30, seed)
+        path = regularisation_path(K, c)
+        found = stays(path)
+        exits += sum(stay.leaves is not None for stay in found)
+        for part in (0.7, 0.31, 0.12, 0.02):
+            lam = part * path.lambdas[0]
+            inside = {
+                s.index for s in found if s.enters > lam and (s.leaves is None or s.leaves <= lam)
+            }
+            assert inside == set(np.flatnonzero(solve(K, c, tau, lam=lam).weights))
+    assert exits > 0, "the programs must have datasets that leave again"
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_lambda_by_number_is_the_last_with_so_few(k: int) -> None:
+    K, c, tau = program(12, 300, seed=5)
+    lam = lambda_by_number(regularisation_path(K, c), k)
+    assert np.count_nonzero(solve(K, c, tau, lam=lam).weights) == k
+    assert np.count_nonzero(solve(K, c, tau, lam=lam * (1 - 1e-6)).weights) == k + 1
+
+
+def test_lambda_by_budget_is_the_last_that_can_be_paid() -> None:
+    K, c, tau = program(12, 300, seed=5)
+    money = np.random.default_rng(0).uniform(10, 500, 12)
+    path = regularisation_path(K, c)
+    lam = lambda_by_budget(path, money, 900.0)
+    assert money[solve(K, c, tau, lam=lam).weights > 0].sum() <= 900
+    assert money[solve(K, c, tau, lam=lam * (1 - 1e-6)).weights > 0].sum() > 900
+
+
+def test_rules_end_with_the_path() -> None:
+    K, c, _ = program(5, 60, seed=1)
+    path = regularisation_path(K, c)
+    assert lambda_by_number(path, 5) == path.lambdas[-1]
+    assert lambda_by_budget(path, np.ones(5), 100.0) == path.lambdas[-1]
+
+
+def test_rules_refuse_what_means_nothing() -> None:
+    path = regularisation_path(*program(3, 20, seed=1)[:2])
+    with pytest.raises(ParamsError, match="number: expected at least 1 dataset, found 0"):
+        lambda_by_number(path, 0)
+    with pytest.raises(ParamsError, match="budget: expected money above 0, found -1"):
+        lambda_by_budget(path, np.ones(3), -1.0)

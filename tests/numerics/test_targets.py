@@ -1,0 +1,87 @@
+"""Several targets: the worst case against cvxpy, combinations, and the transfer matrix."""
+
+from __future__ import annotations
+
+import cvxpy
+import numpy as np
+import pytest
+from programs import program, vectors
+
+from appraise.errors import ParamsError
+from appraise.numerics.kernel import inner_products
+from appraise.numerics.kmm import solve
+from appraise.numerics.targets import Targets, transfer_matrix, worst_case
+
+
+def several(n: int, count: int, seed: int) -> Targets:
+    G, g = vectors(n, 60, seed)
+    rng = np.random.default_rng(seed)
+    extra = [vectors(n, 60, seed)[0][rng.integers(n)] + 0.2 * rng.normal(size=60) / 60**0.5]
+    T = np.array([g, *(extra[0] + 0.05 * rng.normal(size=60) for _ in range(count - 1))])
+    T /= np.linalg.norm(T, axis=1, keepdims=True)
+    return Targets(inner_products(G, G), T @ G.T, T @ T.T)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_worst_case_is_that_of_cvxpy(seed: int, count: int) -> None:
+    targets = several(12, count, seed)
+    p = np.random.default_rng(seed).uniform(0.5, 2, 12)
+    found = worst_case(targets, relative_lambda=0.1, penalties=p)
+    w = cvxpy.Variable(12, nonneg=True)
+    common = cvxpy.quad_form(w, cvxpy.psd_wrap(targets.K)) / 2 + found.lam * p @ w
+    worst = cvxpy.max(np.diag(targets.gram) / 2 - targets.C @ w)
+    best = cvxpy.Problem(cvxpy.Minimize(common + worst)).solve(solver=cvxpy.CLARABEL)
+    assert found.objectives.max() == pytest.approx(best, abs=1e-7)
+    assert -1e-12 <= found.gap <= 1e-7
+    assert found.shares.sum() == pytest.approx(1)
+    served = found.objectives < found.objectives.max() - 1e-6
+    assert not found.shares[served].any(), "only the worst served targets count"
+
+
+def test_one_target_is_the_ordinary_program() -> None:
+    targets = several(10, 1, 3)
+    found = worst_case(targets, relative_lambda=0.2)
+    c, tau = targets.C[0], float(targets.gram[0, 0])
+    alone = solve(targets.K, c, tau, lam=found.lam)
+    np.testing.assert_allclose(found.weights, alone.weights, atol=1e-12)
+
+
+def test_worst_case_serves_the_worst_better_than_the_even_combination() -> None:
+    targets = several(12, 3, 1)
+    found = worst_case(targets, relative_lambda=0.1)
+    even = targets.combined(np.ones(3))
+    w = solve(even.K, even.c, even.tau, lam=found.lam).weights
+    tau = np.diag(targets.gram)
+    of_even = 0.5 * tau - targets.C @ w + 0.5 * w @ targets.K @ w + found.lam * w.sum()
+    assert found.objectives.max() < of_even.max() - 1e-6
+
+
+def test_a_combination_is_the_target_of_the_mean_gradient() -> None:
+    G, g = vectors(8, 40, 2)
+    T = np.array([g, G[0] + 0.1])
+    targets = Targets(inner_products(G, G), T @ G.T, T @ T.T)
+    mixed = targets.combined(np.array([3.0, 1.0]))
+    target = 0.75 * T[0] + 0.25 * T[1]
+    np.testing.assert_allclose(mixed.c, G @ target, atol=1e-14)
+    assert mixed.tau == pytest.approx(target @ target)
+    for wrong in ([1.0], [-1.0, 2.0], [0.0, 0.0], [np.nan, 1.0]):
+        with pytest.raises(ParamsError, match="targets: expected 2 shares of at least 0"):
+            targets.combined(np.array(wrong))
+
+
+def test_transfer_is_the_signed_program_of_each_dataset() -> None:
+    K, _, _ = program(9, 30, seed=4)
+    found = transfer_matrix(K, 0.1)
+    assert np.isnan(np.diag(found)).all()
+    for j in range(9):
+        keep = np.flatnonzero(np.arange(9) != j)
+        c = K[keep, j]
+        alone = solve(
+            K[np.ix_(keep, keep)], c, K[j, j], lam=0.1 * np.abs(c).max(), nonnegative=False
+        )
+        np.testing.assert_allclose(found[keep, j], alone.weights, atol=1e-10)
+
+
+def test_transfer_of_one_dataset_is_empty() -> None:
+    assert np.isnan(transfer_matrix(np.ones((1, 1)), 0.2)).all()
