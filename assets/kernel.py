@@ -1,4 +1,4 @@
-"""The kernel matrix, as a heat map."""
+"""The kernel matrix and the transfer matrix, as heat maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from appraise.artifacts import read_arrays, read_json
 from appraise.project import Project
 from assets import checks
-from assets.tables import picture
+from assets.tables import picture, table
 from orchestration.pipeline import Check, Shown
 
 
@@ -28,6 +28,22 @@ def describe(project: Project, key: str) -> dict[str, Any]:
     }
 
 
+def describe_transfer(project: Project, key: str) -> dict[str, Any]:
+    """Who helps whom."""
+    from appraise.pictures import transfer_heat_map
+
+    folder = project.open("transfer_matrix", key)
+    arrays, meta = read_arrays(folder / "transfer.safetensors")
+    facts = read_json(folder / "transfer.json")
+    return {
+        "transfer": picture(transfer_heat_map(arrays["M"], meta["ids"]), "Who helps whom"),
+        "helps": table(facts["helps"]),
+        "hinders": table(facts["hinders"]),
+        "datasets": facts["datasets"],
+        "left_out": facts["left_out"],
+    }
+
+
 SHOWN = (
     Shown(
         "kernel_matrix",
@@ -43,4 +59,5 @@ SHOWN = (
             ),
         ),
     ),
+    Shown("transfer_matrix", "valuation", ("numpy", "safetensors"), "ml", describe_transfer),
 )

@@ -373,6 +373,9 @@ OTHER = {
     ("kernel_matrix", "normalize"): "none",
     ("kmm_weights", "penalty"): "price",
     ("kmm_weights", "relative_lambda"): 0.3,
+    ("kmm_weights", "rule"): None,  # needs one of the next two
+    ("kmm_weights", "number"): 2,
+    ("kmm_weights", "budget"): 50.0,
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],

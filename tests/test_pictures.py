@@ -22,6 +22,9 @@ PATH = np.outer(1 - LAMBDAS, WEIGHTS)
 CURVES = {"kmm": np.linspace(4, 3, 60), "random": np.linspace(4, 3.5, 60), "none": []}
 PICTURES: dict[str, Callable[[Format], bytes]] = {
     "kernel": lambda fmt: pictures.kernel_heat_map(K, IDS, ["dataset_3"], fmt),
+    "transfer": lambda fmt: pictures.transfer_heat_map(
+        np.where(np.eye(16) > 0, np.nan, K / 60), IDS, ["dataset_3"], fmt
+    ),
     "weights": lambda fmt: pictures.weights_bar(
         IDS, WEIGHTS, WEIGHTS - 0.1, WEIGHTS + 0.2, ["dataset_3"], fmt
     ),

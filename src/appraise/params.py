@@ -120,16 +120,37 @@ class KernelMatrixParams(_Section):
     tolerance: Annotated[float, Field(gt=0)] = 1e-8
 
 
-class KmmWeightsParams(_Section):
-    """The convex program, its intervals and how exact its solution must be."""
+class TransferMatrixParams(_Section):
+    """The programs with each dataset as the target, and how many datasets take part at most."""
 
+    relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.1
+    largest: Positive = 200
+
+
+class KmmWeightsParams(_Section):
+    """The convex program, how λ is chosen, its intervals and how exact its solution must be.
+
+    `rule: relative` takes λ as `relative_lambda` of λ_max; `number` the smallest λ at which at most
+    `number` datasets have a weight; `budget` at which those with a weight cost at most `budget`.
+    """
+
+    rule: Literal["relative", "number", "budget"] = "relative"
+    number: Positive | None = None
+    budget: Annotated[float, Field(gt=0)] | None = None
     relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.2
     penalty: Literal["uniform", "price"] = "uniform"
     ridge: Annotated[float, Field(ge=0)] = 0.0
     bootstraps: Annotated[int, Field(ge=0)] = 100
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     tolerance: Annotated[float, Field(gt=0)] = 1e-7
+    family_cosine: Annotated[float, Field(gt=0, le=1)] = 0.8
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _rule_has_its_number(self) -> KmmWeightsParams:
+        if self.rule != "relative" and getattr(self, self.rule) is None:
+            raise ValueError(f"rule is {self.rule}, but {self.rule} is not given")
+        return self
 
 
 class SelectedSubsetParams(_Section):
@@ -182,6 +203,7 @@ class Params(_Section):
     auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
     gradient_sketches: GradientSketchesParams = GradientSketchesParams()
     kernel_matrix: KernelMatrixParams = KernelMatrixParams()
+    transfer_matrix: TransferMatrixParams = TransferMatrixParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()
     selected_subset: SelectedSubsetParams = SelectedSubsetParams()
     lora_adapter: LoraAdapterParams = LoraAdapterParams()

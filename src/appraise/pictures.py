@@ -49,15 +49,22 @@ def kernel_heat_map(
     K = np.asarray(K, dtype=float)
     scale = np.sqrt(np.clip(np.diag(K), np.finfo(float).tiny, None))
     order = _by_similarity(K / np.outer(scale, scale))
-    cosines, n = (K / np.outer(scale, scale))[np.ix_(order, order)], len(labels)
+    cosines = (K / np.outer(scale, scale))[np.ix_(order, order)]
+    return _heat_map(cosines, [labels[i] for i in order], bought, fmt)
+
+
+def _heat_map(
+    values: np.ndarray, names: Sequence[str], bought: Collection[str], fmt: Format
+) -> bytes:
+    """Values (n, n) in [−1, 1] as coloured squares with names at both sides."""
+    n = len(names)
     size = float(np.clip(0.27 * n + 1.6, 3.2, 7.5))
     with figure(size, size * 0.92, fmt) as (drawn_on, saved):
         axes = drawn_on.add_subplot()
-        _squares(axes, cosines)
+        _squares(axes, values)
         axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         if n <= MOST_LABELS:
-            names = [labels[i] for i in order]
             axes.set_yticks(range(n), names, fontsize=8)
             axes.set_xticks(
                 range(n), names, fontsize=8, rotation=55, ha="right", rotation_mode="anchor"
@@ -66,10 +73,10 @@ def kernel_heat_map(
             for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
                 tick.set_fontweight("bold" if tick.get_text() in bought else "normal")
         if n <= 20:
-            for i, j in zip(*np.nonzero(np.abs(cosines) >= 0.3), strict=True):
+            for i, j in zip(*np.nonzero(np.abs(values) >= 0.3), strict=True):
                 if i != j:
-                    text = f"{cosines[i, j]:.1f}".replace("0.", ".").replace("-", "−")
-                    colour = PAPER if abs(cosines[i, j]) > 0.65 else INK
+                    text = f"{values[i, j]:.1f}".replace("0.", ".").replace("-", "−")
+                    colour = PAPER if abs(values[i, j]) > 0.65 else INK
                     style: dict[str, Any] = {
                         "ha": "center",
                         "va": "center_baseline",
@@ -77,6 +84,22 @@ def kernel_heat_map(
                     }
                     axes.text(j, i, text, fontsize=6.5, **style)
     return saved.getvalue()
+
+
+def transfer_heat_map(
+    M: np.ndarray, labels: Sequence[str], bought: Collection[str] = (), fmt: Format = "png"
+) -> bytes:
+    """Who helps whom: a row for each dataset, a column for each as the target.
+
+    Args:
+        M: (n, n) signed weights, NaN on the diagonal; blue helps, orange pulls the other way.
+        labels: the n datasets.
+        bought: those whose names are drawn bold.
+    """
+    weights, n = np.nan_to_num(np.asarray(M, dtype=float)), len(labels)
+    order = _by_similarity(np.clip((weights + weights.T) / 2, -1, 1) + np.eye(n))
+    drawn = weights[np.ix_(order, order)]
+    return _heat_map(np.clip(drawn, -1, 1), [labels[i] for i in order], bought, fmt)
 
 
 def weights_bar(

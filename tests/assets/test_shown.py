@@ -33,6 +33,7 @@ def test_every_step_is_shown() -> None:
 
 PICTURES = {
     "kernel_matrix": ("", ["kernel"]),
+    "transfer_matrix": ("", ["transfer"]),
     "kmm_weights": (TARGET, ["weights", "path"]),
     "lora_adapter": (f"{TARGET}/kmm", ["training"]),
     "decision_outcome": (TARGET, ["outcome"]),

@@ -178,6 +178,12 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         ),
         "kernel.json": {"n": len(ids), "symmetric": True},
     }, **made_from)  # fmt: skip
+    transfer = np.where(np.eye(len(ids)) > 0, np.nan, 0.4 * K)
+    pair = {"of": ids[0], "for": ids[1], "weight": 0.3}
+    write(project, "transfer_matrix", "", {
+        "transfer.safetensors": ({"M": transfer}, {"ids": ids}),
+        "transfer.json": {"datasets": 16, "left_out": 0, "helps": [pair], "hinders": []},
+    })  # fmt: skip
     write(project, "kmm_weights", TARGET, {
         "weights.parquet": pd.DataFrame(rows),
         "certificate.json": certificate,

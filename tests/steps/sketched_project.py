@@ -28,7 +28,9 @@ def write_sketch(project: Project, noun: str, key: str, **changes: Any) -> None:
     with project.writing(noun, key, Recipe("1", {})) as folder:
         tokens = np.ones(len(array), dtype=np.int64)
         arrays = {"rows": array, "loss": np.ones(len(array), np.float32), "tokens": tokens}
-        write_arrays(folder / "sketch.safetensors", arrays, ALIKE | changes)
+        ids = [f"{key}{row}" for row in range(len(array))]
+        meta = ALIKE | {"example_ids": ids} | changes
+        write_arrays(folder / "sketch.safetensors", arrays, meta)
 
 
 def set_aside(project: Project, key: str, reason: str = "too short") -> None:
@@ -37,7 +39,10 @@ def set_aside(project: Project, key: str, reason: str = "too short") -> None:
 
 
 def write_offers(project: Project, prices: dict[str, float], **changes: Any) -> None:
-    offers = [{"id": name, "title": name, "price": price} for name, price in prices.items()]
+    offers = [
+        {"id": name, "title": name, "price": price, "provider": f"owner of {name[0]}"}
+        for name, price in prices.items()
+    ]
     content = {"title": "pool", "currency": "EUR", "prices_are_examples": True, "offers": offers}
     with project.writing("offers", "", Recipe("1", {})) as folder:
         write_json(folder / "offers.json", content | {"set_aside": []} | changes)

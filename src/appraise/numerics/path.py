@@ -18,7 +18,7 @@ from appraise.errors import ParamsError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.program import Program, checked_program, optimality, optimum
 
-Rule = Literal["relative", "number", "budget"]
+RuleName = Literal["relative", "number", "budget"]
 _PATH_ERROR = 1e-9  # a knot of the path less exact than this is solved anew
 _PATH_END = 0.01  # the path reaches at least down to this part of λ_max
 
@@ -72,7 +72,7 @@ def regularisation_path(
     """
     program = checked_program(K, c, 1.0, penalties, ridge, nonnegative)
     top = program.lambda_max()
-    if top == 0:
+    if top == 0:  # nothing points towards the target
         return Path(np.zeros(1), np.zeros((1, len(program.c))))
     lambdas, weights = _lars(program)
     keep = (lambdas > 0) & (lambdas < top * (1 - 1e-12))
@@ -128,6 +128,45 @@ def stays(path: Path) -> tuple[Stay, ...]:
             leaves = float(path.lambdas[j + 1 + out[0]]) if len(out) else None
             found.append(Stay(int(i), float(path.lambdas[j]), leaves))
     return tuple(sorted(found, key=lambda stay: (-stay.enters, stay.index)))
+
+
+@dataclass(frozen=True)
+class LambdaRule:
+    """How λ is chosen.
+
+    Attributes:
+        name: "relative" to λ_max; by "number", so that so many datasets have a weight; by "budget",
+            so that those with a weight can be paid.
+        relative: λ as a part of λ_max, in (0, 1]. It means the same for every pool, and says
+            nothing of how many datasets remain.
+        number: see `lambda_by_number`.
+        budget: money, see `lambda_by_budget`.
+    """
+
+    name: RuleName = "relative"
+    relative: float = 0.2
+    number: int | None = None
+    budget: float | None = None
+
+    def chosen(self, path: Path, prices: Floats | None = None) -> float:
+        """λ on this path.
+
+        Raises:
+            ParamsError: the number that the rule needs is missing or out of range.
+        """
+        if self.name == "number" and self.number is not None:
+            return lambda_by_number(path, self.number)
+        if self.name == "budget" and self.budget is not None and prices is not None:
+            return lambda_by_budget(path, prices, self.budget)
+        if self.name != "relative":
+            needed = "a number" if self.name == "number" else "a budget and prices"
+            raise ParamsError(f"rule {self.name}: expected {needed}, found none; give one")
+        if not 0 < self.relative <= 1:
+            raise ParamsError(
+                f"relative_lambda: expected a part of lambda_max, above 0 and at most 1, found "
+                f"{self.relative}; 0.2 is a good start"
+            )
+        return self.relative * float(path.lambdas[0])
 
 
 def lambda_by_number(path: Path, k: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,8 +19,10 @@ from appraise.numerics.kernel import (
     mean_gradient,
 )
 from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
+from appraise.numerics.path import LambdaRule, Path, RuleName, regularisation_path
 from appraise.numerics.program import checked_program
 from appraise.numerics.selection import Selection, select
+from appraise.numerics.stability import mean_weights
 from appraise.numerics.uncertainty import Bootstrap, bootstrap
 
 Penalty = Literal["uniform", "price"]
@@ -34,11 +36,15 @@ class Weighing:
         solution: with w ≥ 0, for buying.
         signed: with w of any sign, at the same part of its own λ_max; names harmful datasets.
         explanations: one for each dataset, of `solution`.
+        path: all solutions with w ≥ 0.
+        relative_lambda: λ as a part of λ_max (1 where that is 0).
     """
 
     solution: Solution
     signed: Solution
     explanations: tuple[Explanation, ...]
+    path: Path
+    relative_lambda: float
 
 
 def weigh(
@@ -46,28 +52,42 @@ def weigh(
     c: Floats,
     tau: float,
     *,
-    relative_lambda: float,
+    rule: LambdaRule,
+    prices: Floats | None = None,
     penalties: Floats | None = None,
     ridge: float = 0.0,
     tolerance: float = 1e-7,
 ) -> Weighing:
-    """Solve both programs at λ = relative_lambda · λ_max, and explain.
+    """Solve both programs at the λ that the rule chooses, and explain.
+
+    The signed program is solved at the same part of its own λ_max.
+
+    Args:
+        K: (n, n) inner products of the datasets' gradients.
+        c: (n,) inner products with the target's gradient.
+        tau: squared norm of the target's gradient.
+        rule: how λ is chosen on the path.
+        prices: (n,) money, for a rule that needs it.
+        penalties: p (n,); None for all 1.
+        ridge: γ.
+        tolerance: largest relative error of an answer.
 
     Raises:
-        ParamsError: relative_lambda is not in (0, 1].
+        ParamsError: the rule has no meaning here.
         SolverError: the program is ill-posed, or an answer misses the tolerance.
     """
-    if not 0 < relative_lambda <= 1:
-        raise ParamsError(
-            f"relative_lambda: expected a part of lambda_max, above 0 and at most 1, found "
-            f"{relative_lambda}; 0.2 is a good start"
-        )
     program = checked_program(K, c, tau, penalties, ridge)
-    signed_program = checked_program(K, c, tau, penalties, ridge, nonnegative=False)
-    solution = solve_program(program, relative_lambda * program.lambda_max(), tolerance)
-    signed_lam = relative_lambda * signed_program.lambda_max()
-    signed = solve_program(signed_program, signed_lam, tolerance)
-    return Weighing(solution, signed, explain(K, c, tau, solution, penalties, ridge))
+    path = regularisation_path(K, c, penalties, ridge)
+    lam = rule.chosen(path, prices)
+    solution = solve_program(program, lam, tolerance)
+    top = program.lambda_max()
+    relative = lam / top if top > 0 else 1.0
+    if rule.name == "relative":
+        relative = rule.relative  # and not what a division makes of it
+    signed_program = replace(program, nonnegative=False)
+    signed = solve_program(signed_program, relative * signed_program.lambda_max(), tolerance)
+    explanations = explain(K, c, tau, solution, penalties, ridge)
+    return Weighing(solution, signed, explanations, path, relative)
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,7 @@ class Valuation:
         penalty_scale: money for one unit of penalty: the mean price, or 1.
         low, high: ends of the weights' bootstrap intervals; empty without resamples.
         chosen_probability: part of the resamples with a positive weight; empty without.
+        mean_weights: average over the resamples, steadier than the weights; empty without.
         kernel: K (n, n) float64.
         alignment: c (n,) float64.
     """
@@ -104,6 +125,7 @@ class Valuation:
     low: dict[str, float]
     high: dict[str, float]
     chosen_probability: dict[str, float]
+    mean_weights: dict[str, float]
     kernel: Floats
     alignment: Floats
 
@@ -124,6 +146,7 @@ def value(
     target: ArrayLike,
     *,
     relative_lambda: float = 0.2,
+    lambda_rule: RuleName = "relative",
     prices: Mapping[str, float] | None = None,
     penalty: Penalty | None = None,
     k: int | None = None,
@@ -141,6 +164,8 @@ def value(
         gradients: by id, per-example gradients (m_i, d) or their mean (d,), any float type.
         target: the same for the target.
         relative_lambda: λ as a part of λ_max, in (0, 1]: larger buys fewer.
+        lambda_rule: "relative" takes it from `relative_lambda`; "number" the smallest at which at
+            most k datasets have a weight; "budget" at which those with a weight cost no more.
         prices: by id, in one currency; needed for `penalty="price"` and `budget`.
         penalty: "price" lets p_i grow with the price, "uniform" is the paper's Eq. 31. None means
             "price" where prices are given.
@@ -169,8 +194,12 @@ def value(
     G = np.stack([_mean(name, rows[name], normalize) for name in ids])
     g = _mean("the target", target_rows, normalize)
     K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
-    settings = {"relative_lambda": relative_lambda, "ridge": ridge, "tolerance": tolerance}
-    weighing = weigh(K, c, tau, penalties=penalties, **settings)
+    settings = {"ridge": ridge, "tolerance": tolerance}
+    rule = LambdaRule("relative", relative_lambda)
+    if lambda_rule != "relative":
+        rule = LambdaRule(lambda_rule, number=k, budget=budget)
+    weighing = weigh(K, c, tau, rule=rule, prices=costs, penalties=penalties, **settings)
+    settings["relative_lambda"] = weighing.relative_lambda
     draws = _bootstrap(
         rows, target_rows, penalties, normalize, resamples, confidence, seed, settings, K
     )
@@ -192,6 +221,7 @@ def value(
         low=_by_id(ids, draws.low) if draws else {},
         high=_by_id(ids, draws.high) if draws else {},
         chosen_probability=_by_id(ids, draws.chosen_probability) if draws else {},
+        mean_weights=_by_id(ids, mean_weights(draws.weights)) if draws else {},
         kernel=K,
         alignment=c,
     )

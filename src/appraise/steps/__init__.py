@@ -15,6 +15,7 @@ NOUNS = (
     "gradient_sketches",
     "target_sketches",
     "kernel_matrix",
+    "transfer_matrix",
     "kmm_weights",
     "selected_subset",
     "valuation_decision",

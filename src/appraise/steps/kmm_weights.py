@@ -7,8 +7,6 @@ are 1 (the paper's) or the price over the mean price.
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,8 @@ from appraise.artifacts import (
     write_table,
 )
 from appraise.errors import ArtifactError, OfferError, SolverError
+from appraise.examples.splits import seeded_rank
+from appraise.params import KmmWeightsParams
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL, SKETCH
 from appraise.steps.step import Step, each_target
@@ -36,25 +36,18 @@ if TYPE_CHECKING:
     from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
+    from appraise.valuation_tables import Families, OnOffer
 
 WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
+RESAMPLES = "bootstrap.safetensors"
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """What is offered to a target.
+class _Kernel:
+    """The content of kernel.safetensors."""
 
-    Attributes:
-        ids: the datasets, in the order of the kernel.
-        prices: (n,) money.
-        penalties: p (n,).
-        scale: money for one unit of penalty; None where the penalty has nothing to do with money.
-    """
-
-    ids: list[str]
-    prices: Floats
-    penalties: Floats
-    scale: float | None
+    arrays: dict[str, Any]
+    meta: dict[str, Any]
 
 
 def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[str, Any]]:
@@ -87,16 +80,17 @@ def _ids(project: Project) -> list[str]:
     return [n.removeprefix(prefix).rsplit("/", 1)[0] for n in inputs if n.startswith(prefix)]
 
 
-def _prices(project: Project, ids: Sequence[str]) -> dict[str, float]:
+def _offered(project: Project, ids: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """Price and owner of each dataset."""
     offers = read_json(project.open("offers") / "offers.json")["offers"]
-    prices = {offer["id"]: float(offer["price"]) for offer in offers}
-    missing = [name for name in ids if name not in prices]
+    found = {offer["id"]: (float(offer["price"]), str(offer["provider"])) for offer in offers}
+    missing = [name for name in ids if name not in found]
     if missing:
         raise OfferError(
             f"offers: expected an offer for every dataset of the kernel, found none for "
             f"{', '.join(missing)}; run `appraise gradient-sketches` and `appraise kernel-matrix`"
         )
-    return {name: prices[name] for name in ids}
+    return {name: found[name] for name in ids}
 
 
 def _sketch(project: Project, name: str) -> str:
@@ -105,12 +99,12 @@ def _sketch(project: Project, name: str) -> str:
 
 
 def _recipe(project: Project, key: str) -> Recipe:
-    # Of the offers only the prices matter: a new title costs no new valuation.
+    # Of the offers only prices and owners matter: a new title costs no new valuation.
     ids = sorted(_ids(project))
     settings = {
         "kmm_weights": project.params.kmm_weights.model_dump(mode="json"),
         "kernel_matrix": {"normalize": project.params.kernel_matrix.normalize},
-        "prices": _prices(project, ids),
+        "offered": {name: list(found) for name, found in _offered(project, ids).items()},
     }
     inputs = {f"kernel_matrix/{KERNEL}": project.content("kernel_matrix", file=KERNEL)}
     for name in (*(f"gradient_sketches/{one}" for one in ids), f"target_sketches/{key}"):
@@ -121,14 +115,12 @@ def _recipe(project: Project, key: str) -> Recipe:
 def _make(project: Project, keys: Sequence[str]) -> None:
     from tqdm import tqdm
 
-    arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
-    _check_current(project, meta["sketches"])
-    pool = _pool(project, meta["ids"])
+    kernel = _Kernel(*read_arrays(project.open("kernel_matrix") / KERNEL))
+    _check_current(project, kernel.meta["sketches"])
+    pool = _pool(project, kernel.meta["ids"])
     for key in tqdm(keys, desc="kmm_weights", unit="target", disable=None, file=sys.stderr):
-        row = meta["targets"].index(key)
-        K, c, tau = arrays["K"], arrays["C"][row], float(arrays["tau"][row])
         try:
-            _value(project, key, pool, K, c, tau)
+            _value(project, key, pool, kernel, kernel.meta["targets"].index(key))
         except SolverError as error:
             raise SolverError(f"kmm_weights {key}: {error}") from None
 
@@ -144,128 +136,160 @@ def _check_current(project: Project, sketches: Mapping[str, str]) -> None:
             )
 
 
-def _value(project: Project, target: str, pool: _Pool, K: Floats, c: Floats, tau: float) -> None:
+def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: int) -> None:
     """One target: solve, explain, resample, write."""
     import numpy as np
 
-    from appraise.numerics.kernel import first_copies
-    from appraise.numerics.path import regularisation_path
+    from appraise import valuation_tables as tables
+    from appraise.numerics.path import LambdaRule
     from appraise.numerics.valuation import weigh
 
-    params, penalties = project.params.kmm_weights, pool.penalties
+    params = project.params.kmm_weights
+    K, c, tau = kernel.arrays["K"], kernel.arrays["C"][row], float(kernel.arrays["tau"][row])
     with STEP.writing(project, target) as folder:
         weighing = weigh(
             K,
             c,
             tau,
-            relative_lambda=params.relative_lambda,
-            penalties=penalties,
+            rule=LambdaRule(params.rule, params.relative_lambda, params.number, params.budget),
+            prices=pool.prices,
+            penalties=pool.penalties,
             ridge=params.ridge,
             tolerance=params.tolerance,
         )
-        draws = _bootstrap(project, target, pool, first_copies(K))
-        path = regularisation_path(K, c, penalties, params.ridge)
+        sketches = _Sketches(project, pool.ids, target)
+        draws = _bootstrap(project, pool, sketches, weighing.relative_lambda, K)
+        families = _families(project, pool, sketches, weighing, kernel, row)
         cosines = c / np.sqrt(K.diagonal() * tau)
-        meta = {"ids": pool.ids}
-        write_table(folder / WEIGHTS, _table(pool, weighing, draws, cosines))
-        write_json(folder / CERTIFICATE, _certificate(weighing, pool, params.relative_lambda))
-        knots = {"lambdas": path.lambdas, "weights": path.weights}
-        write_arrays(folder / "path.safetensors", knots, meta)
+        table = tables.weights_table(pool, weighing, draws, families, cosines, params.confidence)
+        write_table(folder / WEIGHTS, table)
+        write_table(folder / "path.parquet", tables.path_table(weighing.path, pool.ids))
+        write_table(folder / "owners.parquet", tables.owners_table(pool, weighing, families))
+        write_json(folder / CERTIFICATE, _certificate(weighing, pool, params))
+        knots = {"lambdas": weighing.path.lambdas, "weights": weighing.path.weights}
+        write_arrays(folder / "path.safetensors", knots, {"ids": pool.ids})
         resamples = {
             "weights": draws.weights,
             "chosen": draws.chosen,
             "signed_weights": draws.signed_weights,
         }
-        write_arrays(folder / "bootstrap.safetensors", resamples, meta)
+        write_arrays(folder / RESAMPLES, resamples, {"ids": pool.ids})
 
 
-def _pool(project: Project, ids: list[str]) -> _Pool:
+def _pool(project: Project, ids: list[str]) -> OnOffer:
     import numpy as np
 
     from appraise.numerics.kmm import price_penalties
+    from appraise.valuation_tables import OnOffer
 
-    prices = np.array(list(_prices(project, ids).values()))
+    found = _offered(project, ids)
+    owners, prices = [found[name][1] for name in ids], np.array([found[name][0] for name in ids])
     if project.params.kmm_weights.penalty == "uniform":
-        return _Pool(ids, prices, np.ones(len(ids)), None)
+        return OnOffer(ids, owners, prices, np.ones(len(ids)), None)
     try:
         penalties, scale = price_penalties(prices, ids)
     except SolverError as error:
         raise OfferError(f"offers: {error}") from None
-    return _Pool(ids, prices, penalties, scale)
+    return OnOffer(ids, owners, prices, penalties, scale)
 
 
-def _bootstrap(project: Project, target: str, pool: _Pool, first: NDArray[np.int64]) -> Bootstrap:
+class _Sketches:
+    """The rows of all datasets and of a target, and what their examples are ordered by."""
+
+    def __init__(self, project: Project, ids: Sequence[str], target: str) -> None:
+        self.rows: list[Floats] = []
+        self.keys: list[list[str]] = []
+        for name in ids:
+            arrays, meta = read_arrays(project.open("gradient_sketches", name) / SKETCH)
+            self.rows.append(arrays["rows"])
+            self.keys.append([seeded_rank(one, meta["seed"]) for one in meta["example_ids"]])
+        folder = project.open("target_sketches", target)
+        self.target: Floats = read_arrays(folder / SKETCH)[0]["rows"]
+
+
+def _bootstrap(
+    project: Project, pool: OnOffer, sketches: _Sketches, relative_lambda: float, K: Floats
+) -> Bootstrap:
+    from appraise.numerics.kernel import first_copies
     from appraise.numerics.uncertainty import bootstrap
-
-    def rows(noun: str, key: str) -> Floats:
-        found: Floats = read_arrays(project.open(noun, key) / SKETCH)[0]["rows"]
-        return found
 
     params = project.params.kmm_weights
     return bootstrap(
-        [rows("gradient_sketches", name) for name in pool.ids],
-        rows("target_sketches", target),
-        relative_lambda=params.relative_lambda,
+        sketches.rows,
+        sketches.target,
+        relative_lambda=relative_lambda,
         penalties=pool.penalties,
         ridge=params.ridge,
         normalize=project.params.kernel_matrix.normalize,
         resamples=params.bootstraps,
         confidence=params.confidence,
         seed=params.seed,
-        names=[pool.ids[i] for i in first],  # copies draw alike
+        names=[pool.ids[i] for i in first_copies(K)],  # copies draw alike
         tolerance=params.tolerance,
     )
 
 
-def _certificate(weighing: Weighing, pool: _Pool, relative_lambda: float) -> dict[str, Any]:
-    common = {"relative_lambda": relative_lambda, "penalty_scale": pool.scale or 1.0}
+def _families(
+    project: Project,
+    pool: OnOffer,
+    sketches: _Sketches,
+    weighing: Weighing,
+    kernel: _Kernel,
+    row: int,
+) -> Families:
+    """Datasets that cannot be told apart, taken as one and valued once more."""
+    import numpy as np
+
+    from appraise.numerics.explanation import cluster_values
+    from appraise.numerics.families import families, merged_preview
+    from appraise.numerics.kernel import inner_products, mean_gradient
+    from appraise.numerics.kmm import solve_program
+    from appraise.numerics.program import Program
+    from appraise.valuation_tables import Families
+
+    params, arrays, n = project.params.kmm_weights, kernel.arrays, len(pool.ids)
+    target, tau = arrays["T"][row], float(arrays["tau"][row])
+    sizes = np.array([len(rows) for rows in sketches.rows], dtype=np.float64)
+    first = families(
+        arrays["K"], arrays["norms"][:n], arrays["noise"][:n], sizes, params.family_cosine
+    )
+    found = np.unique(first)
+    members = [np.flatnonzero(first == one) for one in found]
+    G = arrays["G"][found].copy()
+    for place, several in enumerate(members):
+        if len(several) > 1:
+            parts = [sketches.rows[i] for i in several], [sketches.keys[i] for i in several]
+            rows, _ = merged_preview(*parts, int(sizes[several].max()))
+            G[place] = mean_gradient(rows, project.params.kernel_matrix.normalize)
+    K, c = inner_products(G, G), inner_products(G, target[None])[:, 0]
+    penalties = np.array([pool.penalties[several].min() for several in members])
+    program = Program(K, c, tau, penalties, params.ridge)
+    lam = weighing.relative_lambda * program.lambda_max()
+    solution = solve_program(program, lam, params.tolerance)
+    each = cluster_values(program, solution, [str(one) for one in found])
+    owners = [_sole_owner(several, pool.owners) for several in members]
+    by_owner = [one for one in cluster_values(program, solution, owners) if one.name]
+    by_first = {int(one.name): (one.weight, one.value) for one in each}
+    return Families(first.tolist(), by_first, tuple(by_owner))
+
+
+def _sole_owner(members: NDArray[np.int64], owners: Sequence[str]) -> str:
+    """Who offers all of a family; nobody (\"\") where others offer the same."""
+    found = {owners[i] for i in members}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _certificate(weighing: Weighing, pool: OnOffer, params: KmmWeightsParams) -> dict[str, Any]:
+    lam, scale = weighing.solution.lam, pool.scale
+    common = {
+        "rule": params.rule,
+        "relative_lambda": weighing.relative_lambda,
+        "penalty_scale": scale or 1.0,
+        # by how much a unit of money must lower the objective, for each unit of weight
+        "exchange_rate": None if scale is None else lam / scale,
+    }
     signed = weighing.signed.as_json() | common
     return weighing.solution.as_json() | common | {"signed": signed}
-
-
-def _table(pool: _Pool, weighing: Weighing, draws: Bootstrap, cosines: Floats) -> pd.DataFrame:
-    """The content of weights.parquet; without resamples an interval is the weight itself."""
-    import numpy as np
-    import pandas as pd
-
-    weights, signed = weighing.solution.weights, weighing.signed.weights
-    found = weighing.explanations
-
-    def or_point(ends: Floats, point: Floats) -> Floats:
-        return np.where(np.isnan(ends), point, ends)
-
-    columns = {
-        "id": pool.ids,
-        "price": pool.prices,
-        "penalty": pool.penalties,
-        "weight": weights,
-        "low": or_point(draws.low, weights),
-        "high": or_point(draws.high, weights),
-        "chosen_probability": or_point(draws.chosen_probability, (weights > 0).astype(float)),
-        "signed_weight": signed,
-        "signed_low": or_point(draws.signed_low, signed),
-        "signed_high": or_point(draws.signed_high, signed),
-        "alignment": [one.alignment for one in found],
-        "cosine": cosines,
-        "margin": [one.margin for one in found],
-        "threshold": [one.threshold for one in found],
-        "walk_away": [one.walk_away for one in found],
-        "walk_away_price": [_money(one.walk_away, pool.scale) for one in found],
-        "value": [one.value for one in found],
-        "near_threshold": [one.near_threshold for one in found],
-        "covered_by": [_covered_by(one.covered_by, one.alignment, pool.ids) for one in found],
-        "status": ["in" if weight > 0 else "out" for weight in weights],
-    }
-    return pd.DataFrame(columns)
-
-
-def _money(walk_away: float, scale: float | None) -> float:
-    return math.nan if scale is None else walk_away * scale
-
-
-def _covered_by(pairs: Sequence[tuple[int, float]], alignment: float, ids: Sequence[str]) -> str:
-    """JSON [[id, amount, amount as a part of the alignment], …], largest amount first."""
-    return json.dumps([[ids[j], a, a / alignment if alignment else None] for j, a in pairs])
 
 
 STEP = Step(
@@ -275,5 +299,5 @@ STEP = Step(
     keys=each_target,
     recipe=_recipe,
     make=_make,
-    version="2",  # 2: of exact copies the first has the weight of all
+    version="3",  # 3: owners, families, ranks and the path's entries; 2: copies
 )

@@ -169,11 +169,18 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     """Name → inline SVG, trusted: drawn by us, its text escaped by the drawing library."""
     from markupsafe import Markup
 
-    from appraise.pictures import kernel_heat_map, loss_curves, path_plot, weights_bar
+    from appraise.pictures import (
+        kernel_heat_map,
+        loss_curves,
+        path_plot,
+        transfer_heat_map,
+        weights_bar,
+    )
 
     ids = list(table["id"])
     bought = [item["id"] for item in decision["bought"]]
     kernel, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    transfer, taking_part = read_arrays(project.open("transfer_matrix") / "transfer.safetensors")
     path, _ = read_arrays(project.open("kmm_weights", target) / "path.safetensors")
     losses = {
         policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
@@ -185,6 +192,7 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     drawn = {
         "weights": weights_bar(ids, weight, low, high, bought, fmt="svg"),
         "kernel": kernel_heat_map(kernel["K"], meta["ids"], bought, fmt="svg"),
+        "transfer": transfer_heat_map(transfer["M"], taking_part["ids"], bought, fmt="svg"),
         "path": path_plot(path["lambdas"], path["weights"], ids, lam, bought, fmt="svg"),
     }
     curves = {policy: training["loss"] for policy, training in losses.items() if training["loss"]}
@@ -244,7 +252,8 @@ def _environment() -> Environment:
 
 def _parts(project: Project, target: str) -> list[tuple[str, str]]:
     """The partitions that are read."""
-    parts = [("offers", ""), ("kernel_matrix", ""), ("kmm_weights", target)]
+    parts = [("offers", ""), ("kernel_matrix", ""), ("transfer_matrix", "")]
+    parts += [("kmm_weights", target)]
     parts += [("valuation_decision", target), ("decision_outcome", target)]
     parts += [("lora_adapter", f"{target}/{policy}") for policy in project.params.policies()]
     offers = read_json(project.open("offers") / "offers.json")["offers"]
@@ -274,6 +283,7 @@ STEP = Step(
         "offers",
         "auxiliary_datasets",
         "kernel_matrix",
+        "transfer_matrix",
         "kmm_weights",
         "valuation_decision",
         "lora_adapter",
