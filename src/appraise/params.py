@@ -19,7 +19,17 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Policy = Literal["none", "kmm", "greedy", "best_subset", "one_step", "random", "target_only", "all"]
+Policy = Literal[
+    "none",
+    "kmm",
+    "kmm_bagged",
+    "greedy",
+    "best_subset",
+    "one_step",
+    "random",
+    "target_only",
+    "all",
+]
 
 
 class _Section(BaseModel):
@@ -154,11 +164,12 @@ class KmmWeightsParams(_Section):
 
 
 class SelectedSubsetParams(_Section):
-    """What is bought by which policy."""
+    """What is bought by which policy; `time_limit` is in seconds, of a mixed-integer program."""
 
     policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
     k: Positive = 3
     budget: Annotated[float, Field(gt=0)] | None = None
+    time_limit: Annotated[float, Field(gt=0)] = 60.0
     seed: int = 0
 
     @field_validator("policies")

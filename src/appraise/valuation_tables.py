@@ -57,8 +57,8 @@ class Families:
 
 
 def weights_table(
-    pool: OnOffer, weighing: Weighing, draws: Bootstrap, families: Families, cosines: Floats,
-    confidence: float,
+    pool: OnOffer, rows: Sequence[int], weighing: Weighing, draws: Bootstrap, families: Families,
+    cosines: Floats, confidence: float,
 ) -> pd.DataFrame:  # fmt: skip
     """The content of weights.parquet; without resamples an interval is the weight itself."""
     import numpy as np
@@ -76,6 +76,7 @@ def weights_table(
     columns = {
         "id": pool.ids,
         "owner": pool.owners,
+        "rows": rows,
         "price": pool.prices,
         "penalty": pool.penalties,
         "weight": weights,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from appraise.errors import ParamsError
-from appraise.numerics.selection import POLICIES, select
+from appraise.numerics.lots import lots
+from appraise.numerics.selection import BY_SCORE, select
 
 IDS = ["a", "b", "c", "d", "e"]
 WEIGHTS = np.array([0.1, 0.0, 0.5, 0.3, 0.2])
@@ -47,7 +48,7 @@ def test_what_costs_more_than_is_left_is_skipped() -> None:
 
 
 def test_ineligible_datasets_leave_their_place_to_the_next() -> None:
-    found = select("kmm", **POOL, k=2, eligible=[True, True, False, True, True])
+    found = select("kmm", **POOL, k=2, lots=lots(5, barred=[2]))
     assert [IDS[i] for i in found.chosen] == ["d", "e"]
     assert found.reasons == ("beyond_k", "no_score", "ineligible", "chosen", "chosen")
 
@@ -75,7 +76,7 @@ def test_random_depends_on_seed_and_id_only() -> None:
     assert tuple(IDS[order[i]] for i in found.chosen) == drawn[0]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", BY_SCORE)
 def test_an_empty_pool_buys_nothing(policy: str) -> None:
     assert select(policy, ids=[], weights=[], alignment=[]).chosen == ()
 
@@ -98,3 +99,33 @@ def test_bad_arguments(change: dict, message: str) -> None:
 def test_unknown_policy() -> None:
     with pytest.raises(ParamsError, match=r"expected one of none, kmm, .* found 'best'"):
         select("best", **POOL)
+
+
+def test_a_bundle_is_bought_whole_by_the_sum_of_its_weights() -> None:
+    sold = lots(4, [(1, 3)])
+    common = {"ids": list("abcd"), "weights": [0.4, 0.3, 0.35, 0.2], "alignment": [0.5] * 4}
+    found = select("kmm", k=2, lots=sold, **common)
+    assert found.chosen == (1, 3)
+    assert found.lots == ((0,), (1, 3), (2,))
+    assert found.ranking == (1, 3, 0, 2)
+    assert found.reasons == ("beyond_k", "chosen", "beyond_k", "chosen")
+    assert select("kmm", k=1, lots=sold, **common).chosen == (0,), "two do not fit in one place"
+    dear = select("kmm", k=3, prices=[1, 5, 1, 5], budget=9, lots=sold, **common)
+    assert dear.chosen == (0, 2)
+    assert dear.reasons[1] == dear.reasons[3] == "over_budget"
+
+
+def test_what_one_taken_excludes_is_not_taken() -> None:
+    sold = lots(3, (), [(0, 1)])
+    common = {"ids": list("abc"), "weights": [0.4, 0.3, 0.2], "alignment": [0.5, 0.6, 0.1]}
+    assert select("kmm", k=2, lots=sold, **common).chosen == (0, 2)
+    found = select("one_step", k=2, lots=sold, **common)
+    assert found.chosen == (1, 2)
+    assert found.reasons[0] == "excluded"
+    assert select("all", lots=sold, **common).chosen == (0, 1, 2)
+
+
+def test_bagged_weights_rank_by_the_average() -> None:
+    common = {"ids": list("abc"), "weights": [0.4, 0.3, 0.0], "alignment": [0.5, 0.6, 0.1]}
+    assert select("kmm_bagged", k=2, mean_weights=[0.1, 0.3, 0.2], **common).chosen == (1, 2)
+    assert select("kmm_bagged", k=2, **common).chosen == (0, 1), "without resamples as kmm"

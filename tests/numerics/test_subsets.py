@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appraise.errors import ParamsError
+from appraise.numerics import subsets
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import solve
+from appraise.numerics.lots import lots
 from appraise.numerics.program import Program
-from appraise.numerics.subsets import MOST_SUBSETS, best, forward
+from appraise.numerics.subsets import best, forward
 
 
 def program(n: int, seed: int, d: int = 30) -> Program:
@@ -94,7 +95,49 @@ def test_of_copies_one_is_taken() -> None:
         assert not {0, 1} <= set(choose(twice, 0.1 * of.lambda_max(), 3).chosen)
 
 
-def test_too_many_sets_are_refused() -> None:
-    of = program(40, 1)
-    with pytest.raises(ParamsError, match=f"at most {MOST_SUBSETS} sets .* take the policy greedy"):
-        best(of, 0.1, 10)
+@pytest.mark.parametrize("seed", range(6))
+def test_the_mixed_integer_program_finds_what_enumeration_finds(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = program(10, seed)
+    lam, prices = 0.1 * of.lambda_max(), np.random.default_rng(seed).uniform(1, 9, 10)
+    sold = lots(10, [(0, 4), (1, 2, 7)], [(0, 3), (5, 6)])
+    for arguments in ((3,), (4, prices, 14.0), (5, prices, 20.0, sold)):
+        tried = best(of, lam, *arguments)
+        with monkeypatch.context() as patch:
+            patch.setattr(subsets, "MOST_SUBSETS", 0)
+            solved = best(of, lam, *arguments)
+        assert (tried.method, solved.method) == ("enumeration", "mixed-integer")
+        assert solved.objective == pytest.approx(tried.objective, abs=1e-7)
+        assert solved.bound <= tried.objective + 1e-9
+        assert solved.exact
+        assert solved.gap < 1e-6
+
+
+def test_forty_datasets_are_no_enumeration() -> None:
+    of = program(40, 1, d=80)
+    found = best(of, 0.05 * of.lambda_max(), 5)
+    assert found.method == "mixed-integer"
+    assert found.exact
+    assert found.objective <= forward(of, 0.05 * of.lambda_max(), 5).objective
+
+
+def test_when_time_is_up_there_is_a_set_and_a_bound() -> None:
+    of = program(70, 2, d=40)
+    lam = 0.02 * of.lambda_max()
+    found = best(of, lam, 20, seconds=0.2)
+    assert found.bound <= found.objective <= forward(of, lam, 20).objective + 1e-12
+    assert 0 < len(found.chosen) <= 20
+    assert found.exact == (found.gap <= 1e-6)
+
+
+def test_lots_are_taken_whole_and_exclusions_kept() -> None:
+    of = program(9, 4)
+    lam = 0.1 * of.lambda_max()
+    free = best(of, lam, 3).chosen
+    sold = lots(9, [(free[0], 8)], [(free[0], free[1])])
+    for choose in (best, forward):
+        found = set(choose(of, lam, 3, lots=sold).chosen)
+        assert (free[0] in found) == (8 in found)
+        assert not {free[0], free[1]} <= found
+        assert len(found) <= 3

@@ -10,13 +10,16 @@ from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError
 from appraise.numerics.kernel import Floats
+from appraise.numerics.lots import Lots
+from appraise.numerics.lots import lots as single_lots
 from appraise.numerics.program import Program
 from appraise.numerics.randomness import fraction
-from appraise.numerics.subsets import best, forward
+from appraise.numerics.subsets import Subset, best, forward
 
 TIE = 1e-9  # scores closer than this are equal, and the id decides
 BY_OBJECTIVE = {"greedy": forward, "best_subset": best}
-POLICIES = ("none", "kmm", "one_step", "random", "target_only", "all")
+BY_SCORE = ("none", "kmm", "kmm_bagged", "one_step", "random", "target_only", "all")
+_ADDED_UP = ("kmm", "kmm_bagged")  # scores that are parts of one mix; others are averaged in a lot
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,10 @@ class Selection:
         ranking: indices of all datasets, best score first, ties by id.
         scores: (n,) what they were ranked by.
         reasons: for each dataset (by index) "chosen", "beyond_k", "over_budget", "no_score"
-            (the policy gives it no positive score), or "ineligible".
+            (the policy gives it no positive score), "excluded" (by one that was taken before it),
+            or "ineligible".
         cost: sum of the prices of the chosen.
+        lots: what is bought whole, where anything is bundled; None where each stands alone.
     """
 
     policy: str
@@ -39,6 +44,7 @@ class Selection:
     scores: Floats
     reasons: tuple[str, ...]
     cost: float
+    lots: tuple[tuple[int, ...], ...] | None = None
 
 
 def select(
@@ -47,28 +53,33 @@ def select(
     ids: Sequence[str],
     weights: ArrayLike,
     alignment: ArrayLike,
+    mean_weights: ArrayLike | None = None,
     prices: ArrayLike | None = None,
     k: int | None = None,
     budget: float | None = None,
     seed: int = 0,
-    eligible: Sequence[bool] | None = None,
+    lots: Lots | None = None,
 ) -> Selection:
-    """Take datasets greedily in the order of their scores.
+    """Take lots in the order of their scores.
 
-    A dataset that costs more than what is left of the budget is skipped, and the next is tried.
+    What costs more than is left of the budget, holds more datasets than there are places left, or
+    is excluded by what was taken, is skipped, and the next is tried. The score of a bundle is the
+    sum of its members' weights, which are parts of one mix, or the mean of their cosines or draws.
 
     Args:
-        policy: `kmm` by weight, positive only; `one_step` by cosine alignment, positive only;
-            `random` by a draw from seed and id; `all` everything, whatever k and budget (the
-            ceiling to compare with); `none` and `target_only` nothing.
+        policy: `kmm` by weight, positive only; `kmm_bagged` by the average weight over resamples;
+            `one_step` by cosine alignment, positive only; `random` by a draw from seed and id;
+            `all` everything, whatever k, budget and exclusions (the ceiling to compare with);
+            `none` and `target_only` nothing.
         ids: one for each dataset.
         weights: w (n,).
         alignment: (n,) cosines with the target.
+        mean_weights: (n,) averages over resamples; None for the weights themselves.
         prices: (n,) ≥ 0; None for 0.
-        k: how many at most; None for no limit.
+        k: how many datasets at most; None for no limit.
         budget: how much money at most; None for no limit.
         seed: of `random`.
-        eligible: which datasets may be bought at all; None for all.
+        lots: what is sold together; None for each dataset by itself.
 
     Raises:
         ParamsError: an unknown policy, arrays that do not fit the ids, or a k, budget or price
@@ -78,6 +89,7 @@ def select(
     costs = np.zeros(n) if prices is None else np.asarray(prices, dtype=np.float64)
     by_policy = {
         "kmm": np.asarray(weights, dtype=np.float64),
+        "kmm_bagged": np.asarray(weights if mean_weights is None else mean_weights, np.float64),
         "one_step": np.asarray(alignment, dtype=np.float64),
         "random": np.array([fraction(seed, f"policy/{identity}") for identity in ids]),
         "all": np.ones(n),
@@ -85,17 +97,39 @@ def select(
         "target_only": np.zeros(n),
     }
     _check(policy, ids, (by_policy["kmm"], by_policy["one_step"], costs), k, budget)
-    scores = by_policy[policy]
-    allowed = np.ones(n, dtype=bool) if eligible is None else np.asarray(eligible, dtype=bool)
+    scores, sold = by_policy[policy], lots or single_lots(n)
     limits = (None, None) if policy == "all" else (k, budget)
-    ranking = _ranked(scores, ids)
-    reasons, chosen, cost = [""] * n, list[int](), 0.0
-    for i in ranking:
-        reasons[i] = _reason(scores[i], bool(allowed[i]), len(chosen), cost + costs[i], *limits)
-        if reasons[i] == "chosen":
-            chosen.append(i)
-            cost += float(costs[i])
-    return Selection(policy, tuple(chosen), tuple(ranking), scores, tuple(reasons), cost)
+    score = [_lot_score(policy, scores, members) for members in sold.members]
+    ranking = _ranked(np.array(score), [ids[members[0]] for members in sold.members])
+    reasons, taken, cost = [""] * n, list[int](), 0.0
+    for lot in ranking:
+        members = sold.members[lot]
+        places = sum(map(sold.size, taken)) + len(members) - 1
+        price, may = cost + sold.price(lot, costs), lot not in sold.barred
+        why = _reason(score[lot], may, places, price, *limits)
+        if why == "chosen" and policy != "all" and not sold.fits(lot, taken):
+            why = "excluded"
+        if why == "chosen":
+            taken.append(lot)
+            cost = price
+        for i in members:
+            reasons[i] = why
+    order = [i for lot in ranking for i in _by_score(sold.members[lot], scores, ids)]
+    chosen = tuple(i for i in order if reasons[i] == "chosen")
+    return Selection(policy, chosen, tuple(order), scores, tuple(reasons), cost, _bundled(sold, n))
+
+
+def _lot_score(policy: str, scores: Floats, members: Sequence[int]) -> float:
+    found = scores[list(members)]
+    return float(found.sum() if policy in _ADDED_UP else found.mean())
+
+
+def _by_score(members: Sequence[int], scores: Floats, ids: Sequence[str]) -> list[int]:
+    return sorted(members, key=lambda i: (-scores[i], ids[i]))
+
+
+def _bundled(sold: Lots, n: int) -> tuple[tuple[int, ...], ...] | None:
+    return sold.members if len(sold.members) < n else None
 
 
 def select_by_objective(
@@ -107,37 +141,52 @@ def select_by_objective(
     prices: ArrayLike,
     k: int | None = None,
     budget: float | None = None,
-) -> Selection:
+    lots: Lots | None = None,
+    seconds: float = 60.0,
+) -> tuple[Selection, Subset]:
     """Take the set whose own optimum is lowest (see `appraise.numerics.subsets`).
 
     Args:
-        policy: `greedy` adds the dataset that helps most, and refits; `best_subset` tries all sets.
+        policy: `greedy` adds the lot that helps most, and refits; `best_subset` finds the best set.
         program: of all datasets, w ≥ 0.
         lam: λ.
         ids: one for each dataset.
         prices: (n,) ≥ 0.
-        k: how many at most; None for no limit.
+        k: how many datasets at most; None for no limit.
         budget: how much money at most; None for no limit.
+        lots: what is sold together; None for each dataset by itself.
+        seconds: time limit of a mixed-integer program.
 
     Returns:
-        The selection; its scores are gains in the objective.
+        The selection, whose scores are gains in the objective, and the set with its bound.
 
     Raises:
-        ParamsError: there are too many sets to try all, or k or budget is out of range.
+        ParamsError: k or budget is out of range.
     """
     costs = np.asarray(prices, dtype=np.float64)
     _check("kmm", ids, (program.c, program.penalties, costs), k, budget)
-    found = BY_OBJECTIVE[policy](program, lam, k, costs, budget)
-    others = [i for i in range(len(ids)) if i not in found.chosen]
-    others.sort(key=lambda i: (-found.gains[i], ids[i]))
+    sold = lots or single_lots(len(ids))
+    found = BY_OBJECTIVE[policy](program, lam, k, costs, budget, sold, seconds)
+    chosen = set(found.chosen)
+    taken = [lot for lot, members in enumerate(sold.members) if members[0] in chosen]
+    others = [lot for lot in range(len(sold.members)) if lot not in taken]
+    others.sort(key=lambda lot: (-found.gains[sold.members[lot][0]], ids[sold.members[lot][0]]))
     cost = float(costs[list(found.chosen)].sum())
     reasons = ["chosen"] * len(ids)
-    for i in others:
-        gain = found.gains[i] if found.gains[i] > TIE * program.tau else 0.0
-        why = _reason(gain, True, len(found.chosen), cost + costs[i], k, budget)
-        reasons[i] = "beyond_k" if why == "chosen" else why  # it fits, but another set is better
-    ranking = (*found.chosen, *others)
-    return Selection(policy, found.chosen, ranking, found.gains, tuple(reasons), cost)
+    for lot in others:
+        members = sold.members[lot]
+        gain = found.gains[members[0]] if found.gains[members[0]] > TIE * program.tau else 0.0
+        places = len(chosen) + len(members) - 1
+        may = lot not in sold.barred
+        why = _reason(gain, may, places, cost + sold.price(lot, costs), k, budget)
+        if may and gain > 0 and not sold.fits(lot, taken):
+            why = "excluded"
+        for i in members:  # it fits, but another set is better
+            reasons[i] = "beyond_k" if why == "chosen" else why
+    ranking = (*found.chosen, *(i for lot in others for i in sold.members[lot]))
+    bundled = _bundled(sold, len(ids))
+    selection = Selection(policy, found.chosen, ranking, found.gains, tuple(reasons), cost, bundled)
+    return selection, found
 
 
 def _reason(
@@ -174,9 +223,9 @@ def _check(
     k: int | None,
     budget: float | None,
 ) -> None:
-    if policy not in POLICIES:
+    if policy not in BY_SCORE:
         raise ParamsError(
-            f"policy: expected one of {', '.join(POLICIES)}, found {policy!r}; mend "
+            f"policy: expected one of {', '.join(BY_SCORE)}, found {policy!r}; mend "
             "selected_subset.policies"
         )
     if any(array.shape != (len(ids),) or not np.isfinite(array).all() for array in arrays):

@@ -161,7 +161,10 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
         draws = _bootstrap(project, pool, sketches, weighing.relative_lambda, K)
         families = _families(project, pool, sketches, weighing, kernel, row)
         cosines = c / np.sqrt(K.diagonal() * tau)
-        table = tables.weights_table(pool, weighing, draws, families, cosines, params.confidence)
+        rows = [len(table) for table in sketches.rows]
+        table = tables.weights_table(
+            pool, rows, weighing, draws, families, cosines, params.confidence
+        )
         write_table(folder / WEIGHTS, table)
         write_table(folder / "path.parquet", tables.path_table(weighing.path, pool.ids))
         write_table(folder / "owners.parquet", tables.owners_table(pool, weighing, families))

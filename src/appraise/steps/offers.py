@@ -35,6 +35,8 @@ class Offer(Source):
         id: our name for it: lower case letters, digits and underscores.
         licence: SPDX expression, or NOASSERTION where the terms are not known.
         price: in the pool's currency.
+        bundle: name of what it is sold with; all offers of one name are bought, or none.
+        excludes: ids of datasets that are not sold to the same buyer.
         sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
     """
 
@@ -45,6 +47,8 @@ class Offer(Source):
     licence: _Text
     price: _Price
     sha256: Annotated[str, Field(pattern=_HEX)] | None = None
+    bundle: Name | None = None
+    excludes: tuple[Name, ...] = ()
 
 
 class Offers(BaseModel):
