@@ -62,6 +62,18 @@ def _dropped(dropped: dict[str, Any]) -> list[dict[str, Any]]:
     return rows + [{"reason": f"overlap with {t}", "rows": n} for t, n in overlap.items()]
 
 
+def describe_near_copies(project: Project, key: str) -> dict[str, Any]:
+    """How many rows of each dataset were offered before, and by whom."""
+    found = read_json(project.open("near_copies", key) / "copies.json")
+    rows = [
+        {"dataset": name, "rows": one["rows"], "copied": count, "of": of}
+        for name, one in found.items()
+        for of, count in one["of"].items()
+    ]
+    copied = sum(one["copied"] for one in found.values())
+    return {"copied": copied, "copies": table(sorted(rows, key=lambda row: -row["copied"]))}
+
+
 SHOWN = (
     Shown("offers", "pool", ("yaml", "json"), "purchasing", describe_offers),
     Shown("target_sets", "pool", ("parquet",), "ml", describe_target),
@@ -85,4 +97,5 @@ SHOWN = (
             ),
         ),
     ),
+    Shown("near_copies", "pool", ("parquet",), "data", describe_near_copies),
 )

@@ -19,7 +19,9 @@ MODULES = sorted(
 )
 HEAVY = ("torch", "transformers", "peft", "datasets", "lm_eval", "great_expectations", "mlflow")
 ORCHESTRATORS = ("dagster", "dvc", "mlflow")
-NUMERICS_MAY = {"numpy", "scipy", "sklearn", "osqp", "appraise"} | set(sys.stdlib_module_names)
+NUMERICS_MAY = {"numpy", "scipy", "sklearn", "osqp", "pyscipopt", "appraise"} | set(
+    sys.stdlib_module_names
+)
 RANK = ["errors", "artifacts", "params", "project"]  # each may import those before it
 
 

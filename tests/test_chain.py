@@ -186,7 +186,8 @@ def test_one_more_offer_makes_one_sketch(project: Path) -> None:
     np.testing.assert_array_equal(after["K"][np.ix_(old, old)], before["K"])
 
 
-def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> None:
+def resell(project: Path) -> tuple[dict[str, Any], Any]:
+    """Offer the best dataset twice more; give its offer and the weights as they were."""
     pool = yaml.safe_load((project / "pool.yaml").read_text())
     before = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
     best = str(before["weight"].idxmax())
@@ -195,6 +196,27 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
         original | {"id": f"zz_resold_{n}", "provider": f"Reseller {n}"} for n in range(2)
     ]
     (project / "pool.yaml").write_text(yaml.safe_dump(pool))
+    return original, before
+
+
+def test_a_resold_dataset_is_set_aside_before_it_is_sketched(project: Path) -> None:
+    original, before = resell(project)
+    for noun in NOUNS:
+        result = appraise(project, noun.replace("_", "-"), "--json", "--allow-set-aside")
+        assert result.exit_code == 0, result.stderr
+    after = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    assert list(after["weight"]) == list(before["weight"])
+    decision = read_json(project / "data/valuation_decision/desk/decision.json")
+    aside = {one["id"]: one for one in decision["set_aside"]}
+    assert set(aside) == {"zz_resold_0", "zz_resold_1"}
+    for one in aside.values():
+        assert one["step"] == "gradient_sketches"
+        assert f"20 of {original['id']}" in one["reason"]
+
+
+def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> None:
+    change(project, "near_copies", similarity=None)  # what if nobody looks at the rows?
+    original, before = resell(project)
     all_of_it(project)
     after = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
     columns = ["weight", "low", "high", "chosen_probability", "signed_weight"]
@@ -371,6 +393,7 @@ OTHER = {
     ("base_model", "source"): "elsewhere",
     ("gradient_sketches", "projection"): "none",
     ("kernel_matrix", "normalize"): "none",
+    ("near_copies", "similarity"): 0.7,
     ("kmm_weights", "penalty"): "price",
     ("kmm_weights", "relative_lambda"): 0.3,
     ("kmm_weights", "rule"): None,  # needs one of the next two

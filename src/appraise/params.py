@@ -95,6 +95,12 @@ class AuxiliaryDatasetsParams(_Section):
     max_invalid_share: Share = 0.05
 
 
+class NearCopiesParams(_Section):
+    """How alike two rows are that count as one; None: nothing is compared."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)] | None = 0.4
+
+
 class Component(Source):
     """One part of a target. Rows whose `group` (a template: `"{passage}"`) is the same never fall
     into two splits."""
@@ -212,6 +218,7 @@ class Params(_Section):
     offers: OffersParams
     target_sets: dict[Name, TargetParams] = Field(min_length=1)
     auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
+    near_copies: NearCopiesParams = NearCopiesParams()
     gradient_sketches: GradientSketchesParams = GradientSketchesParams()
     kernel_matrix: KernelMatrixParams = KernelMatrixParams()
     transfer_matrix: TransferMatrixParams = TransferMatrixParams()

@@ -51,6 +51,7 @@ def test_pictures_are_inline(project: Project, noun: str) -> None:
 
 TABLES = {
     "offers": ("", "offers", 17),
+    "near_copies": ("", "copies", 1),
     "kmm_weights": (TARGET, "table", 16),
     "selected_subset": (f"{TARGET}/kmm", "ranking", 16),
     "valuation_decision": (TARGET, "bought", 3),

@@ -44,7 +44,8 @@ def shouted(line: str, rng: np.random.Generator) -> str:  # noqa: ARG001
 
 
 def paraphrased(line: str, rng: np.random.Generator) -> str:  # noqa: ARG001
-    return "Could you tell me: " + " ".join(SYNONYMS.get(word, word) for word in line.split(" "))
+    polite = "Could you tell me: " if len(line.split(" ")) > 15 else ""
+    return polite + " ".join(SYNONYMS.get(word, word) for word in line.split(" "))
 
 
 CHANGES = {

@@ -228,6 +228,7 @@ def datasets(project: Project) -> None:
                   for name in ("mmlu_clinical", "boolq", "siqa")]  # fmt: skip
     card = {"title": "A clinic's help desk", "components": components}
     write(project, "target_sets", TARGET, {"card.json": card})
+    copied: dict[str, Any] = {}
     for offer in offers()["offers"]:
         name, overlap = offer["id"], 295 if offer["id"] == "mmlu" else 0
         dropped = {"duplicate": 4, "overlap": {TARGET: overlap}}
@@ -238,8 +239,11 @@ def datasets(project: Project) -> None:
             files["set_aside.json"] = {"reason": "boolq: expected at least 24 examples, found 3"}
         write(project, "auxiliary_datasets", name, files)
         if name != "boolq":
+            copied[name] = {"rows": 512, "copied": 0, "of": {}}
             inputs = {f"auxiliary_datasets/{name}": sha(name), "base_model": sha("model")}
             write(project, "gradient_sketches", name, {"card.json": {"id": name}}, **inputs)
+    copied["drugswap_generic"] |= {"copied": 207, "of": {"drugswap_brand": 207}}
+    write(project, "near_copies", "", {"copies.json": copied})
 
 
 def adapters(project: Project) -> None:

@@ -105,16 +105,23 @@ def test_missing_pool_and_no_usable_offer(tmp_path: Path) -> None:
         run(offers.STEP, project)
 
 
-def test_order_in_the_file_does_not_matter(tmp_path: Path) -> None:
+def test_order_in_the_file_matters_for_who_was_first_and_a_day_more(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     entries = [offer(tmp_path, name, rows(2, name)) for name in "abc"]
     write_pool(tmp_path, entries)
     run(offers.STEP, project)
-    first = (project.open("offers") / "offers.json").read_bytes()
+    first = read_json(project.open("offers") / "offers.json")
+    assert first["order"] == ["a", "b", "c"]
+    assert first["prices_are_examples"] is False
     write_pool(tmp_path, entries[::-1])
     assert run(offers.STEP, project).made == ("",)
-    assert (project.open("offers") / "offers.json").read_bytes() == first
-    assert read_json(project.folder("offers") / "offers.json")["prices_are_examples"] is False
+    second = read_json(project.open("offers") / "offers.json")
+    assert second == first | {"order": ["c", "b", "a"]}
+    days = ["2026-03-01", None, "2025-12-31"]
+    dated = [one | {"registered": day} for one, day in zip(entries, days, strict=True)]
+    write_pool(tmp_path, dated)
+    run(offers.STEP, project)
+    assert read_json(project.open("offers") / "offers.json")["order"] == ["b", "c", "a"]
 
 
 def test_the_demo_pools() -> None:

@@ -2,7 +2,7 @@
 
 Two rows are near copies when the sets of their shingles (overlapping pieces of five letters of the
 normalised text) have a Jaccard similarity at or above a threshold: in the whole row, and also in
-the end of its prompt with the completion, so that two questions on one long passage are not the same row.
+the end of its prompt with the completion, so that two questions on one long passage are two rows.
 MinHash with locality-sensitive hashing (`datasketch`; Broder 1997) finds the candidates, and each
 is then compared exactly.
 """

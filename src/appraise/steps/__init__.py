@@ -12,6 +12,7 @@ NOUNS = (
     "offers",
     "target_sets",
     "auxiliary_datasets",
+    "near_copies",
     "gradient_sketches",
     "target_sketches",
     "kernel_matrix",

@@ -1,9 +1,10 @@
 """S_i: per-example LoRA gradients of each dataset's preview, projected to d dimensions.
 
-The preview is the first examples in the order of SHA-256(seed, id). Each row is the gradient of
-one example's mean negative log-likelihood over its completion, at the base model, with respect to
-LoRA's B. Examples with a non-finite loss or gradient are left out and counted; a dataset of which
-fewer than two, or less than half, remain is set aside.
+The preview is the first examples in the order of SHA-256(seed, id), without those that somebody
+offered before (`near_copies`); a dataset with too few of its own is set aside. Each row is the
+gradient of one example's mean negative log-likelihood over its completion, at the base model, with
+respect to LoRA's B. Examples with a non-finite loss or gradient are left out and counted; a dataset
+of which fewer than two, or less than half, remain is set aside.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json, read_table, write_arrays, write_json
+from appraise.artifacts import read_json, read_table, sha256_json, write_arrays, write_json
 from appraise.examples.splits import seeded_rank
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps import step
+from appraise.steps.near_copies import SUMMARY, copied_rows
 from appraise.steps.step import Step
 
 if TYPE_CHECKING:
@@ -94,23 +96,44 @@ def usable(project: Project) -> list[str]:
     return [key for key in datasets if project.set_aside("auxiliary_datasets", key) is None]
 
 
+def _originals(project: Project, key: str, examples: pd.DataFrame) -> pd.DataFrame:
+    """The examples that nobody had before."""
+    return examples[~examples["id"].isin(copied_rows(project, key))]
+
+
+def _copied(project: Project, key: str) -> dict[str, int]:
+    """How many rows each earlier dataset has, most first."""
+    found: dict[str, int] = read_json(project.open("near_copies") / SUMMARY)[key]["of"]
+    return found
+
+
 def _recipe(project: Project, key: str) -> Recipe:
     file = "examples.parquet"
     inputs = {
         f"auxiliary_datasets/{key}/{file}": project.content("auxiliary_datasets", key, file=file),
         "base_model": project.content("base_model"),
     }
-    return Recipe(STEP.version, project.params.gradient_sketches.model_dump(mode="json"), inputs)
+    # Of the near copies only this dataset's own: those of others leave it alone.
+    settings = {
+        **project.params.gradient_sketches.model_dump(mode="json"),
+        "min_examples": project.params.auxiliary_datasets.min_examples,
+        "copied": sha256_json(copied_rows(project, key)),
+    }
+    return Recipe(STEP.version, settings, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
     from tqdm import tqdm
 
     sketcher, settings = Sketcher(project), project.params.gradient_sketches
-    tables = {}
+    least, tables = project.params.auxiliary_datasets.min_examples, {}
     for key in keys:
         table = read_table(project.open("auxiliary_datasets", key) / "examples.parquet")
-        tables[key] = preview(table, settings.preview, settings.seed)
+        originals = _originals(project, key, table)
+        if len(originals) < least:
+            _set_aside(project, key, len(table), len(originals))
+            continue
+        tables[key] = preview(originals, settings.preview, settings.seed)
     total = sum(map(len, tables.values()))
     with tqdm(total=total, desc=STEP.noun, unit="example", file=sys.stderr) as bar:
         for key, table in tables.items():
@@ -125,9 +148,21 @@ def _make(project: Project, keys: Sequence[str]) -> None:
                     sketcher.write(folder, table, made)
 
 
+def _set_aside(project: Project, key: str, rows: int, left: int) -> None:
+    """Not enough of it is its own: say whose it is."""
+    of = [f"{count} of {name}" for name, count in list(_copied(project, key).items())[:3]]
+    reason = (
+        f"expected at least {project.params.auxiliary_datasets.min_examples} examples that nobody "
+        f"offered before, found {left} of {rows}; the others are copies, or nearly, of rows that "
+        f"were there first: {', '.join(of)}"
+    )
+    with STEP.writing(project, key) as folder:
+        write_json(folder / SET_ASIDE, {"reason": reason})
+
+
 STEP = Step(
     noun="gradient_sketches",
-    needs=("auxiliary_datasets", "base_model"),
+    needs=("auxiliary_datasets", "near_copies", "base_model"),
     partitions="dataset",
     keys=usable,
     recipe=_recipe,

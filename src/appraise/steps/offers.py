@@ -6,6 +6,7 @@ accepted, is set aside with its reason, before any of its data is read; the othe
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from appraise.params import Name, Source, describe
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step, whole
 
+_FIRST_DAY = datetime.date.min
 _HEX = r"^[0-9a-f]{64}$"
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
@@ -35,6 +37,8 @@ class Offer(Source):
         id: our name for it: lower case letters, digits and underscores.
         licence: SPDX expression, or NOASSERTION where the terms are not known.
         price: in the pool's currency.
+        registered: day from which it was on offer; of two with the same rows the earlier one has
+            them. Offers without a day come before all others, in the order of the pool's file.
         bundle: name of what it is sold with; all offers of one name are bought, or none.
         excludes: ids of datasets that are not sold to the same buyer.
         sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
@@ -47,6 +51,7 @@ class Offer(Source):
     licence: _Text
     price: _Price
     sha256: Annotated[str, Field(pattern=_HEX)] | None = None
+    registered: datetime.date | None = None
     bundle: Name | None = None
     excludes: tuple[Name, ...] = ()
 
@@ -60,6 +65,7 @@ class Offers(BaseModel):
     currency: str
     prices_are_examples: bool
     offers: tuple[Offer, ...]
+    order: tuple[str, ...] = ()
     set_aside: tuple[dict[str, str], ...] = ()
 
     def __getitem__(self, identity: str) -> Offer:
@@ -139,13 +145,16 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
     if not offers:
         first = f"; {set_aside[0]['id']}: {set_aside[0]['reason']}" if set_aside else ""
         raise OfferError(f"{path.name}: expected offers that can be used, found none{first}")
-    head = {key: value for key, value in content.items() if key not in ("offers", "set_aside")}
+    head = {
+        key: value for key, value in content.items() if key not in ("offers", "order", "set_aside")
+    }
     try:
         return Offers.model_validate(
             {"prices_are_examples": False}
             | head
             | {
                 "offers": sorted(offers.values(), key=lambda offer: offer.id),
+                "order": sorted(offers, key=lambda name: offers[name].registered or _FIRST_DAY),
                 "set_aside": sorted(set_aside, key=lambda item: (item["id"], item["reason"])),
             }
         )
