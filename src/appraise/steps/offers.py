@@ -57,7 +57,7 @@ class Offer(Source):
 
 
 class Offers(BaseModel):
-    """The content of `offers.json`."""
+    """The content of `offers.json`: the offers by id, and their ids in the order of registration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +65,7 @@ class Offers(BaseModel):
     currency: str
     prices_are_examples: bool
     offers: tuple[Offer, ...]
-    order: tuple[str, ...] = ()
+    order: tuple[str, ...]
     set_aside: tuple[dict[str, str], ...] = ()
 
     def __getitem__(self, identity: str) -> Offer:
@@ -207,4 +207,12 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             write_json(folder / "offers.json", offers.model_dump(mode="json"))
 
 
-STEP = Step(noun="offers", needs=(), partitions="", keys=whole, recipe=_recipe, make=_make)
+STEP = Step(
+    noun="offers",
+    needs=(),
+    partitions="",
+    keys=whole,
+    recipe=_recipe,
+    make=_make,
+    version="2",  # 2: the order of registration, bundles and exclusions
+)
