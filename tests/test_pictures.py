@@ -29,6 +29,9 @@ PICTURES: dict[str, Callable[[Format], bytes]] = {
         IDS, WEIGHTS, WEIGHTS - 0.1, WEIGHTS + 0.2, ["dataset_3"], fmt
     ),
     "path": lambda fmt: pictures.path_plot(LAMBDAS, PATH, IDS, 0.2, ["dataset_3"], fmt),
+    "frontier": lambda fmt: pictures.frontier_plot(
+        [0, 60, 100, 310], [0, 0.2, 0.3, 0.6], ["", "+a", "+b −a", "+c"], 310, "USD", fmt
+    ),
     "losses": lambda fmt: pictures.loss_curves(CURVES, fmt),
     "outcome": lambda fmt: pictures.outcome_bar(
         ["none", "kmm"], np.array([4.1, 3.4]), np.array([4.0, 3.3]), np.array([4.2, 3.5]), fmt

@@ -184,6 +184,45 @@ def path_plot(
     return saved.getvalue()
 
 
+def frontier_plot(
+    budgets: Sequence[float],
+    matched: Sequence[float],
+    steps: Sequence[str],
+    spent: float,
+    currency: str,
+    fmt: Format = "png",
+) -> bytes:
+    """What every budget would buy: how much of the task it covers, step by step.
+
+    Args:
+        budgets: (P,) ascending, the smallest of each purchase.
+        matched: (P,) part of the target's squared gradient, in [0, 1].
+        steps: (P,) what is new at each, written beside it; "" for nothing.
+        spent: what was spent, drawn as a dashed line.
+        currency: of the money.
+    """
+    end = max(budgets[-1], spent) * 1.12 or 1.0
+    with figure(6.6, 3.2, fmt) as (drawn_on, saved):
+        axes = drawn_on.add_subplot()
+        axes.step(
+            [*budgets, end], [*matched, matched[-1]], where="post", color=ACCENT, linewidth=1.8
+        )
+        axes.plot(budgets, matched, linestyle="none", marker="o", markersize=4, color=ACCENT)
+        if len(budgets) <= 16:
+            for x, y, text in zip(budgets, matched, steps, strict=True):
+                axes.annotate(
+                    text, (x, y), (5, -4), textcoords="offset points", va="top", fontsize=7.5,
+                    color=INK,
+                )  # fmt: skip
+        axes.axvline(spent, color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        axes.set_xlim(0, end)
+        axes.set_ylim(0, max(matched) * 1.15 or 1.0)
+        axes.set_xlabel(f"budget, {currency} (dashed: spent)")
+        axes.set_ylabel("part of the task matched")
+        quiet(axes, "y")
+    return saved.getvalue()
+
+
 def loss_curves(losses: Mapping[str, Sequence[float]], fmt: Format = "png") -> bytes:
     """Training loss per step of each policy's adapter: smoothed, and pale behind it as it was."""
     drawn = {

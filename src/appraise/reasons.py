@@ -7,15 +7,17 @@ told apart by these four numbers, by the rank of its weight and by its signed we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from appraise.wording import listed, number_word, one_line, ordinal, percent
+from appraise.wording import listed, money, number_word, one_line, ordinal, percent
 
 Kind = Literal[
     "ineligible",
     "copy",
+    "excluded",
     "beyond_k",
     "over_budget",
     "points_away",
@@ -63,6 +65,7 @@ class Refused:
         bought_before: how many of those ranked before it were bought.
         ineligible: why it may not be bought at all, or None.
         copy_of: the name of the first dataset whose gradient is the same to the bit, or None.
+        excluded_by: the name of the bought dataset beside which it is not sold, or None.
     """
 
     alignment: float
@@ -78,6 +81,7 @@ class Refused:
     bought_before: int
     ineligible: str | None = None
     copy_of: str | None = None
+    excluded_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def reason(case: Refused) -> Reason:
     if case.ineligible is not None:
         why = one_line(case.ineligible, 200).rstrip(".")
         return Reason("ineligible", f"It may not be bought: {why}.")
+    if case.excluded_by is not None and case.weight > 0:
+        return Reason("excluded", f"Useful, but it is not sold beside {case.excluded_by}.")
     if case.weight > 0:
         return _useful(case)
     if case.copy_of is not None:
@@ -110,6 +116,30 @@ def reason(case: Refused) -> Reason:
         return _covered(case)
     enough = "for its price" if case.priced else "to earn a share"
     return Reason("weak", f"Aligned with the task, but too weakly {enough}.")
+
+
+def remedy(change: Mapping[str, Any], k: int | None, currency: str) -> str:
+    """What would get a refused dataset bought, each by itself; "" where nothing would.
+
+    Args:
+        change: a price at which, a number of places with which, a budget with which it would be
+            bought; None for those that would not do it.
+        k: how many places there were.
+        currency: of the money.
+    """
+    ways = []
+    if change["price"] is not None:
+        price = float(change["price"])  # rounded down: at a cent more it might not be bought
+        ways.append(f"at {money(math.floor(price) if price >= 10 else price, currency)} or less")
+    if change["k"] is not None and k is not None:
+        more = change["k"] - k
+        ways.append(f"with {number_word(more)} more {'place' if more == 1 else 'places'}")
+    if change["budget"] is not None:
+        ways.append(f"with a budget of {money(change['budget'], currency)}")
+    if not ways:
+        return ""
+    shown = ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])} or {ways[-1]}"
+    return f"It would be bought {shown}."
 
 
 def praise(

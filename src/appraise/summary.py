@@ -67,11 +67,22 @@ def _refused(decision: dict[str, Any]) -> str:
             item["id"],
             money(item["price"], decision["currency"]),
             _up_to(item["walk_away_price"], decision["currency"]),
-            item["reason"] + (" Close call." if item["near_threshold"] else ""),
+            " ".join(
+                [
+                    item["reason"],
+                    *(["Close call."] if item["near_threshold"] else []),
+                    *(["A tie on these samples."] if _is_tied(item) else []),
+                    *([item["remedy"]] if item["remedy"] else []),
+                ]
+            ),
         )
         for item in decision["refused"]
     ]
     return _table(("not bought", "price", "worth up to", "why"), rows, right=(1, 2)) if rows else ""
+
+
+def _is_tied(item: dict[str, Any]) -> bool:
+    return bool(item["cut"] and item["cut"]["tied"] and item["weight"] > 0)
 
 
 def _set_aside(decision: dict[str, Any]) -> str:
@@ -103,8 +114,10 @@ def _outcome(outcome: dict[str, Any], currency: str) -> str:
 
 
 def _proof(project: Project, decision: dict[str, Any]) -> str:
-    certificate = decision["certificate"]
+    certificate, reached = decision["certificate"], decision["reached"]
     lines = [
+        f"Objective of the set {reached['objective']:.6f}, no set below {reached['bound']:.6f} "
+        f"({reached['proof']}).",
         f"Optimum certified: gap {scientific(certificate['gap'])}, "
         f"KKT violation {scientific(certificate['kkt_violation'])}, "
         f"tolerance {scientific(certificate['tolerance'])}.",

@@ -150,6 +150,11 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         rows.append(
             {
                 "id": name, "price": prices[i], "penalty": penalty[i], "weight": w[i],
+                "owner": PROVIDERS[len(name) % 3], "rows": 24, "cosine": c[i],
+                "mean_weight": float(samples[:, i].mean()), "best_rank": 1.0, "worst_rank": 9.0,
+                "value_in_money": 0.5 * w[i] ** 2 * prices.mean() / lam,
+                "family": "drugswap_brand" if name == "drugswap_generic" else name,
+                "family_weight": w[i], "family_value": 0.5 * w[i] ** 2,
                 "low": low[i], "high": high[i],
                 "chosen_probability": float((samples[:, i] > 0).mean()),
                 "signed_weight": signed[i], "signed_low": signed[i] - 0.05,
@@ -188,10 +193,43 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         "weights.parquet": pd.DataFrame(rows),
         "certificate.json": certificate,
         "path.safetensors": ({"lambdas": lambdas, "weights": path}, {"ids": ids}),
+        "path.parquet": pd.DataFrame(
+            [{"id": name, "enters": 0.9 - 0.05 * i, "leaves": np.nan}
+             for i, name in enumerate(name for name, x in zip(ids, w, strict=True) if x > 0)]
+        ),
+        "owners.parquet": pd.DataFrame(
+            [{"owner": owner, "weight": 0.3, "value": 0.02, "value_in_money": 7.5,
+              "datasets": json.dumps([n for n in ids if PROVIDERS[len(n) % 3] == owner])}
+             for owner in PROVIDERS]
+        ),
         "bootstrap.safetensors": ({"weights": samples, "chosen": samples > 0}, {"ids": ids}),
     })  # fmt: skip
     ranked = sorted((i for i in range(len(ids)) if w[i] > 0), key=lambda i: -w[i])
     return {"ids": ids, "weights": w, "ranked": [ids[i] for i in ranked], "alignment": c}
+
+
+def alternatives(ids: list[str], chosen: list[str]) -> dict[str, Any]:
+    """What the subset of `kmm` says beyond that of other policies."""
+    points = [
+        {"budget": 70.0 * n, "cost": 70.0 * n, "datasets": chosen[:n], "objective": 0.5 - 0.06 * n,
+         "matched": 0.2 * n}
+        for n in range(len(chosen) + 1)
+    ]  # fmt: skip
+    refused = [name for name in ids if name not in chosen]
+    cut = {"rival": ids[0], "difference": 0.02, "low": -0.03, "high": 0.07}
+    return {
+        "exchange_rate": 0.0004, "shadow_price": {"more": 0.0, "less": 0.0003},
+        "frontier": points,
+        "changes": {
+            name: {"price": 42.5 if name == "obqa" else None, "k": 4 if name == "obqa" else None,
+                   "budget": None}
+            for name in refused
+        },
+        "separations": {
+            name: {**cut, "tied": name == "obqa", "more_rows": 31 if name == "obqa" else 0}
+            for name in ids
+        },
+    }  # fmt: skip
 
 
 def subsets(project: Project, found: dict[str, Any], barred: dict[str, str] | None = None) -> None:
@@ -217,7 +255,10 @@ def subsets(project: Project, found: dict[str, Any], barred: dict[str, str] | No
         subset = {
             "policy": policy, "k": 3, "budget": None, "datasets": chosen, "currency": "USD",
             "cost": sum(DATASETS[name][1] for name in chosen), "ranking": ranking,
+            "objective": 0.31, "bound": 0.3, "gap": 0.01, "proof": "relaxation",
         }  # fmt: skip
+        if policy == "kmm":
+            subset |= alternatives(found["ids"], chosen)
         write(project, "selected_subset", f"{TARGET}/{policy}", {"subset.json": subset})
 
 

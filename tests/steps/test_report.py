@@ -133,11 +133,13 @@ def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> N
         "weights.parquet": table,
         "certificate.json": read_json(folder / "certificate.json"),
         "path.safetensors": read_arrays(folder / "path.safetensors"),
+        **{name: read_table(folder / name) for name in ("path.parquet", "owners.parquet")},
     }
     fabricated.write(project, "kmm_weights", TARGET, files)
     for policy in fabricated.POLICIES:
         part = f"{TARGET}/{policy}"
         subset = read_json(project.open("selected_subset", part) / "subset.json")
+        subset |= fabricated.alternatives(list(fabricated.DATASETS), [])
         subset |= {"datasets": [], "cost": 0}
         fabricated.write(project, "selected_subset", part, {"subset.json": subset})
         fabricated.write(project, "lora_adapter", part, {"training.json": {"loss": []}})

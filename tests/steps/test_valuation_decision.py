@@ -115,6 +115,7 @@ def test_without_prices_in_the_penalty_there_is_no_price_to_walk_away_from(tmp_p
     table = read_table(folder / "weights.parquet").assign(walk_away_price=math.nan)
     certificate = read_json(folder / "certificate.json")
     files = {"weights.parquet": table, "certificate.json": certificate}
+    files |= {name: read_table(folder / name) for name in ("path.parquet", "owners.parquet")}
     fabricated.write(project, "kmm_weights", TARGET, files)
     run(STEP, project)
     text = (project.folder(STEP.noun, TARGET) / "decision.json").read_text()

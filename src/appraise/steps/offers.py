@@ -57,7 +57,7 @@ class Offer(Source):
 
 
 class Offers(BaseModel):
-    """The content of `offers.json`: the offers by id, and their ids in the order of registration."""
+    """The content of `offers.json`: offers by id, and their ids in the order of registration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

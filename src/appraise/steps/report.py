@@ -35,6 +35,7 @@ TEMPLATE = "report.html.j2"
 POLICIES = {  # name for a buyer, what it means
     "kmm": ("This decision", "the datasets bought above"),
     "none": ("Nothing bought", "the base model as it is"),
+    "kmm_bagged": ("Average of many looks", "the steadiest weights, averaged over other samples"),
     "greedy": ("One after the other", "each the one that adds most to those taken before"),
     "best_subset": ("Best of all sets", "of all sets of this size, the one that comes closest"),
     "one_step": ("Best one by one", "those that look best when each is looked at alone"),
@@ -71,6 +72,12 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "priced": any(item["walk_away_price"] is not None for item in valued),
         "proven": certificate["relative_error"] <= certificate["tolerance"],
         "overlaps": _overlaps(cards, target),
+        "resold": _resold(valued),
+        "tied": _tied(decision),
+        "entries": sorted(
+            (item for item in valued if item["enters"] is not None),
+            key=lambda item: (-item["enters"], item["id"]),
+        ),
         "outcome": _outcome(outcome),
         "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
         "settings": decision["asked"]["params"],
@@ -94,6 +101,25 @@ def _overlaps(cards: dict[str, Any], target: str) -> list[tuple[str, int]]:
         for card in cards.values()
     ]
     return sorted((pair for pair in removed if pair[1]), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _resold(valued: Sequence[dict[str, Any]]) -> list[tuple[str, int, str]]:
+    """Title, number of rows that were offered before, and by which dataset most of them."""
+    found = [
+        (item["title"], item["copied"]["copied"], next(iter(item["copied"]["of"])))
+        for item in valued
+        if item["copied"]["copied"]
+    ]
+    return sorted(found, key=lambda one: (-one[1], one[0]))
+
+
+def _tied(decision: dict[str, Any]) -> list[str]:
+    """Names of refused datasets that other sample rows might have put into the purchase."""
+    return [
+        item["name"]
+        for item in decision["refused"]
+        if item["cut"] and item["cut"]["tied"] and item["weight"] > 0
+    ]
 
 
 def _outcome(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +196,7 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     from markupsafe import Markup
 
     from appraise.pictures import (
+        frontier_plot,
         kernel_heat_map,
         loss_curves,
         path_plot,
@@ -195,10 +222,29 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
         "transfer": transfer_heat_map(transfer["M"], taking_part["ids"], bought, fmt="svg"),
         "path": path_plot(path["lambdas"], path["weights"], ids, lam, bought, fmt="svg"),
     }
+    points = decision["reached"]["frontier"]
+    if len(points) > 1:
+        names = {item["id"]: item["name"] for item in (*decision["bought"], *decision["refused"])}
+        drawn["frontier"] = frontier_plot(
+            [point["budget"] for point in points],
+            [point["matched"] for point in points],
+            [_step(points[j - 1] if j else None, points[j], names) for j in range(len(points))],
+            decision["cost"],
+            one_line(decision["currency"], 12),
+            fmt="svg",
+        )
     curves = {policy: training["loss"] for policy, training in losses.items() if training["loss"]}
     if curves:
         drawn["losses"] = loss_curves(curves, fmt="svg")
     return {name: Markup(_own_ids(name, svg.decode())) for name, svg in drawn.items()}
+
+
+def _step(before: dict[str, Any] | None, point: dict[str, Any], names: dict[str, str]) -> str:
+    """What a larger budget adds, and what it gives up for it."""
+    had = set(before["datasets"]) if before else set()
+    new = [f"+ {one_line(names[name], 18)}" for name in point["datasets"] if name not in had]
+    gone = [f"− {one_line(names[name], 18)}" for name in had - set(point["datasets"])]
+    return "\n".join([*new, *sorted(gone)])
 
 
 def _own_ids(name: str, svg: str) -> str:

@@ -143,12 +143,18 @@ class _Buyer:
                     "id": self.ids[i],
                     "score": float(selection.scores[i]),
                     "eligible": selection.reasons[i] != "ineligible",
-                    "reason": selection.reasons[i],
+                    "reason": self._said(self.ids[i], selection.reasons[i]),
                 }
                 for i in selection.ranking
             ],
         }
         return content | self.alternatives(selection) if policy == "kmm" else content
+
+    def _said(self, dataset: str, reason: str) -> str:
+        if reason != "ineligible":
+            return reason
+        bundle = self.offers["bundle"][dataset]
+        return f"it is sold only with the whole of bundle {bundle}, of which a part was set aside"
 
     def bought(self, policy: str) -> tuple[Selection, Subset | None]:
         """What a policy buys; with its proof where it goes by the objective."""

@@ -18,20 +18,30 @@ from typing import Any
 from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, write_json
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
-from appraise.reasons import Coverer, Refused, praise, reason
+from appraise.reasons import Coverer, Refused, praise, reason, remedy
 from appraise.steps.step import Step, each_target
 from appraise.wording import short_names
 
-SECTIONS = ("base_model", "gradient_sketches", "kernel_matrix", "kmm_weights", "selected_subset")
+SECTIONS = (
+    "base_model",
+    "near_copies",
+    "gradient_sketches",
+    "kernel_matrix",
+    "kmm_weights",
+    "selected_subset",
+)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHOWN = ("title", "provider", "version", "licence", "price")
 NUMBERS = (
-    "weight", "low", "high", "chosen_probability", "alignment", "margin", "threshold",
-    "walk_away_price", "value", "penalty", "signed_weight", "signed_low", "signed_high",
+    "weight", "low", "high", "mean_weight", "best_rank", "worst_rank", "chosen_probability",
+    "alignment", "margin", "threshold", "walk_away_price", "value", "value_in_money", "penalty",
+    "signed_weight", "signed_low", "signed_high",
 )  # fmt: skip
-
-
-RESAMPLED = ("low", "high", "chosen_probability", "signed_low", "signed_high")
+RESAMPLED = (
+    "low", "high", "mean_weight", "best_rank", "worst_rank", "chosen_probability", "signed_low",
+    "signed_high",
+)  # fmt: skip
+REACHED = ("objective", "bound", "gap", "proof", "exchange_rate", "shadow_price", "frontier")
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,18 @@ class _Valued:
         offers: dataset → its offer.
         subset: the subset.json of policy `kmm`, which is what is bought.
         names: dataset → its short name.
+        entered: dataset → the part of λ_max below which it is in the mix, for those that ever are.
+        copied: dataset → how many of its rows earlier offers have.
         evidence: "<noun>/<key>" → SHA-256.
+        priced: whether the penalty follows the price.
     """
 
     rows: dict[str, dict[str, Any]]
     offers: dict[str, dict[str, Any]]
     subset: dict[str, Any]
     names: dict[str, str]
+    entered: dict[str, float]
+    copied: dict[str, dict[str, Any]]
     evidence: dict[str, str]
     priced: bool
 
@@ -88,8 +103,11 @@ def decide(project: Project, target: str) -> dict[str, Any]:
         "asked": _asked(project, valued.subset),
         "bought": [_bought(project, valued, dataset) for dataset in valued.subset["datasets"]],
         "cost": valued.subset["cost"],
+        "reached": {name: valued.subset[name] for name in REACHED},
         "refused": _all_refused(project, valued),
         "set_aside": _set_aside(project, pool),
+        "owners": _owners(project, target),
+        "families": _families(valued),
         "policies": _policies(project, target),
         "certificate": read_json(project.open("kmm_weights", target) / "certificate.json"),
         "evidence": valued.evidence,
@@ -119,7 +137,11 @@ def _read(project: Project, target: str) -> _Valued:
         row["rank"] = 1 + useful.index(dataset) if dataset in useful else 0
     priced = project.params.kmm_weights.penalty == "price"
     names = short_names({name: offer["title"] for name, offer in offers.items()})
-    return _Valued(rows, offers, subset, names, _evidence(project, target), priced)
+    path = read_table(project.open("kmm_weights", target) / "path.parquet")
+    entered = {str(name): float(at) for name, at in path.groupby("id")["enters"].max().items()}
+    copied = read_json(project.open("near_copies") / "copies.json")
+    evidence = _evidence(project, target)
+    return _Valued(rows, offers, subset, names, entered, copied, evidence, priced)
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -162,6 +184,9 @@ def _facts(valued: _Valued, dataset: str) -> dict[str, Any]:
         "rank": row["rank"],
         "near_threshold": bool(row["near_threshold"]),
         "covered_by": covered_by,
+        "enters": valued.entered.get(dataset),
+        "copied": valued.copied[dataset],
+        "cut": valued.subset["separations"].get(dataset),
     }
 
 
@@ -209,13 +234,57 @@ def _all_refused(project: Project, valued: _Valued) -> list[dict[str, Any]]:
             bought_before=valued.bought_before(row["rank"]),
             ineligible=barred.get(dataset),
             copy_of=copies.get(dataset),
+            excluded_by=_excluded_by(valued, dataset),
         )
         why = reason(case)
-        facts = _facts(valued, dataset)
+        change = valued.subset["changes"][dataset]
+        said = remedy(change, valued.subset["k"], valued.subset["currency"])
+        facts = _facts(valued, dataset) | {"change": change, "remedy": said}
         refused.append({**facts, "reason": why.sentence, "reason_kind": why.kind})
     return sorted(
         refused, key=lambda r: (r["rank"] or math.inf, r["threshold"] - r["margin"], r["id"])
     )
+
+
+def _excluded_by(valued: _Valued, dataset: str) -> str | None:
+    """The bought dataset beside which it, or what it is bundled with, is not sold."""
+    barred = {r["id"] for r in valued.subset["ranking"] if r["reason"] == "excluded"}
+    if dataset not in barred:
+        return None
+    bundle = valued.offers[dataset].get("bundle")
+    with_it = {dataset} | {
+        name for name, offer in valued.offers.items() if bundle and offer.get("bundle") == bundle
+    }
+    for other in valued.subset["datasets"]:
+        against = set(valued.offers[other].get("excludes") or ())
+        if against & with_it or any(
+            other in (valued.offers[one].get("excludes") or ()) for one in with_it
+        ):
+            return valued.name(other)
+    return None
+
+
+def _owners(project: Project, target: str) -> list[dict[str, Any]]:
+    """What each owner offers that nobody else does, most valuable first."""
+    table = read_table(project.open("kmm_weights", target) / "owners.parquet")
+    rows = [_plain(row) for row in table.to_dict("records")]
+    return [{**row, "datasets": json.loads(row["datasets"])} for row in rows]
+
+
+def _families(valued: _Valued) -> list[dict[str, Any]]:
+    """Datasets that cannot be told apart, with what they are worth as one."""
+    members: dict[str, list[str]] = {}
+    for dataset, row in sorted(valued.rows.items()):
+        members.setdefault(row["family"], []).append(dataset)
+    return [
+        {
+            "datasets": found,
+            "weight": valued.rows[first]["family_weight"],
+            "value": valued.rows[first]["family_value"],
+        }
+        for first, found in members.items()
+        if len(found) > 1
+    ]
 
 
 def _set_aside(project: Project, pool: dict[str, Any]) -> list[dict[str, str]]:
@@ -242,6 +311,7 @@ def _parts(project: Project, target: str) -> list[tuple[str, str]]:
     """The partitions that are read."""
     parts = [
         ("offers", ""),
+        ("near_copies", ""),
         ("kernel_matrix", ""),
         ("target_sets", target),
         ("kmm_weights", target),
@@ -293,6 +363,7 @@ STEP = Step(
         "offers",
         "target_sets",
         "auxiliary_datasets",
+        "near_copies",
         "gradient_sketches",
         "kernel_matrix",
         "kmm_weights",
@@ -302,5 +373,5 @@ STEP = Step(
     keys=each_target,
     recipe=_recipe,
     make=_make,
-    version="2",  # 2: of exact copies the first has the weight of all
+    version="3",  # 3: objective, owners, families, what would have to change; 2: copies
 )
