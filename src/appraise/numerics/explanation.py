@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution
 from appraise.numerics.program import Program, checked_program, optimality, optimum
@@ -30,7 +31,7 @@ class Explanation:
         covered_by: (j, amount) for each chosen j, itself included where it is chosen, largest
             amount first; amounts K_ij w_j (+ γw_i for itself) add up to alignment − margin.
         margin: m_i, what the chosen datasets leave of the alignment.
-        threshold: λp_i; a margin below it earns no weight.
+        threshold: λp_i, and what binding limits add; a margin below it earns no weight.
         walk_away: the penalty p_i above which the dataset would not be chosen,
             max(m_i, 0)/λ (|m_i|/λ if signed) with the others' weights at the optimum without i.
             In units of p: times the penalty scale it is money.
@@ -67,10 +68,17 @@ def explain(
         SolverError: the program is ill-posed.
     """
     program = checked_program(K, c, tau, penalties, ridge, nonnegative)
-    return tuple(_explain_one(program, solution, i) for i in range(len(program.c)))
+    return explain_program(program, solution)
 
 
-def _explain_one(program: Program, solution: Solution, i: int) -> Explanation:
+def explain_program(program: Program, solution: Solution) -> tuple[Explanation, ...]:
+    """`explain` for a program that has been checked."""
+    thresholds = program.thresholds(solution.weights, solution.lam)
+    everyone = range(len(program.c))
+    return tuple(_explain_one(program, solution, i, float(thresholds[i])) for i in everyone)
+
+
+def _explain_one(program: Program, solution: Solution, i: int, threshold: float) -> Explanation:
     w, lam = solution.weights, solution.lam
     covered = program.K[i] * w
     covered[i] += program.ridge * w[i]
@@ -78,7 +86,9 @@ def _explain_one(program: Program, solution: Solution, i: int) -> Explanation:
     pairs.sort(key=lambda pair: (-pair[1], pair[0]))
     alignment = float(program.c[i])
     margin = alignment - math.fsum(amount for _, amount in pairs)
-    outside, value = (margin, 0.0) if w[i] == 0 else _leave_one_out(program, solution, i)
+    outside, value = margin - (threshold - lam * float(program.penalties[i])), 0.0
+    if w[i] != 0:
+        outside, value = _leave_one_out(program, solution, i)
     pull = max(outside, 0.0) if program.nonnegative else abs(outside)
     walk_away = pull / lam if lam > 0 else 0.0
     penalty = float(program.penalties[i])
@@ -88,7 +98,7 @@ def _explain_one(program: Program, solution: Solution, i: int) -> Explanation:
         alignment=alignment,
         covered_by=tuple(pairs),
         margin=margin,
-        threshold=lam * penalty,
+        threshold=threshold,
         walk_away=walk_away,
         value=value,
         near_threshold=abs(walk_away - penalty) <= NEAR * penalty,
@@ -96,9 +106,23 @@ def _explain_one(program: Program, solution: Solution, i: int) -> Explanation:
 
 
 def _leave_one_out(program: Program, solution: Solution, i: int) -> tuple[float, float]:
-    """m_i at the optimum without i, and by how much that optimum is worse."""
-    weights, worse = _left_out(program, solution, [i])
-    return float(program.c[i] - math.fsum(program.K[i] * weights)), worse
+    """m_i, less what limits ask of it, at the optimum without i; by how much that is worse.
+
+    NaN for both where the limits leave no weights without i.
+    """
+    try:
+        weights, worse = _left_out(program, solution, [i])
+    except SolverError:
+        return math.nan, math.nan
+    asked = 0.0
+    if program.limits is not None and len(weights) > 1:
+        keep = np.flatnonzero(np.arange(len(weights)) != i)
+        others, owners = program.among(keep), program.limits.owners
+        own = solution.lam * others.penalties
+        extra = others.thresholds(weights[keep], solution.lam) - own
+        alike = owners[keep] == owners[i]
+        asked = float(extra[alike][0] if alike.any() else extra.min())
+    return float(program.c[i] - math.fsum(program.K[i] * weights)) - asked, worse
 
 
 def _left_out(program: Program, solution: Solution, out: Sequence[int]) -> tuple[Floats, float]:

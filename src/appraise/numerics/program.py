@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from appraise.errors import SolverError
 from appraise.numerics.active_set import Support, nonnegative_minimum
 from appraise.numerics.kernel import Floats, first_copies, kernel_evidence
+from appraise.numerics.limits import Limits, cheapest, limited_optimum, violation
 
 SHARP = 1e-12  # relative error at which no better candidate is looked for
 GOOD = 1e-9  # relative error at which OSQP need not be asked
@@ -46,6 +47,7 @@ class Program:
         penalties: p (n,) > 0.
         ridge: γ ≥ 0.
         nonnegative: w ≥ 0; otherwise weights may have any sign.
+        limits: on weights w ≥ 0; None for none.
     """
 
     K: Floats
@@ -54,6 +56,7 @@ class Program:
     penalties: Floats
     ridge: float = 0.0
     nonnegative: bool = True
+    limits: Limits | None = None
 
     @property
     def H(self) -> Floats:  # noqa: N802
@@ -71,12 +74,20 @@ class Program:
 
     def priced(self, penalties: Floats) -> Program:
         """The same program with other penalties p (n,)."""
-        return Program(self.K, self.c, self.tau, penalties, self.ridge, self.nonnegative)
+        return replace(self, penalties=penalties)
 
     def among(self, keep: NDArray[np.int64]) -> Program:
         """The same program over some of the datasets."""
         K, c, p = self.K[np.ix_(keep, keep)], self.c[keep], self.penalties[keep]
-        return Program(K, c, self.tau, p, self.ridge, self.nonnegative)
+        limits = None if self.limits is None else self.limits.among(keep)
+        return replace(self, K=K, c=c, penalties=p, limits=limits)
+
+    def thresholds(self, weights: Floats, lam: float) -> Floats:
+        """What each margin must reach (n,): λp, and what the limits that bind add to it."""
+        own = lam * self.penalties
+        if self.limits is None:
+            return own
+        return own + cheapest(self.limits, self.margins(weights) - own).surcharge
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,8 @@ def checked_program(
 
 def optimality(program: Program, weights: Floats, lam: float) -> Optimality:
     """Recompute everything that proves an optimum; nothing of the solver is used."""
+    if program.limits is not None:
+        return _limited_optimality(program, program.limits, weights, lam)
     return measured(
         program.margins(weights),
         program.c,
@@ -168,6 +181,24 @@ def optimality(program: Program, weights: Floats, lam: float) -> Optimality:
         weights,
         lam,
     )
+
+
+def _limited_optimality(
+    program: Program, limits: Limits, weights: Floats, lam: float
+) -> Optimality:
+    """The same where weights are limited (docs/mathematics.md, 14)."""
+    m, threshold = program.margins(weights), lam * program.penalties
+    prices = cheapest(limits, m - threshold)
+    fitted, left = math.fsum(program.c * weights), math.fsum(m * weights)
+    regular = program.tau - fitted - left
+    primal = 0.5 * regular + math.fsum(threshold * weights)
+    gap = primal - (program.tau - fitted - 0.5 * regular - prices.cost)
+    lack = np.where(weights > 0, np.maximum(threshold + prices.surcharge - m, 0.0), 0.0)
+    unit = math.sqrt(program.tau * float(np.diag(program.K).max(initial=0.0))) or 1.0
+    kkt = max(float(lack.max(initial=0.0)), unit * violation(limits, weights))
+    rho2 = regular - program.ridge * math.fsum(weights**2)
+    error = max(abs(gap) / program.tau, kkt / unit)
+    return Optimality(primal, primal - gap, gap, kkt, rho2, error)
 
 
 def measured(
@@ -235,6 +266,9 @@ def optimum(
     Where the optimum is not unique the one of least norm is preferred; of exact copies at one
     penalty the first has the weight of all (see `_settled`).
     """
+    if program.limits is not None:
+        weights, status, iterations = limited_optimum(program, program.limits, lam)
+        return weights, SolverRun(status, iterations)
     weights, run = _some_optimum(program, lam, warm_start)
     return _settled(program, weights), run
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError, SolverError
-from appraise.numerics.explanation import Explanation, explain
+from appraise.numerics.explanation import Explanation, explain_program
 from appraise.numerics.kernel import (
     Floats,
     Normalize,
@@ -19,6 +19,7 @@ from appraise.numerics.kernel import (
     mean_gradient,
 )
 from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
+from appraise.numerics.limits import Limits
 from appraise.numerics.path import LambdaRule, Path, RuleName, regularisation_path
 from appraise.numerics.program import checked_program
 from appraise.numerics.selection import Selection, select
@@ -56,6 +57,7 @@ def weigh(
     prices: Floats | None = None,
     penalties: Floats | None = None,
     ridge: float = 0.0,
+    limits: Limits | None = None,
     tolerance: float = 1e-7,
 ) -> Weighing:
     """Solve both programs at the λ that the rule chooses, and explain.
@@ -70,13 +72,14 @@ def weigh(
         prices: (n,) money, for a rule that needs it.
         penalties: p (n,); None for all 1.
         ridge: γ.
+        limits: on the weights w ≥ 0; the signed program and the path know none.
         tolerance: largest relative error of an answer.
 
     Raises:
         ParamsError: the rule has no meaning here.
         SolverError: the program is ill-posed, or an answer misses the tolerance.
     """
-    program = checked_program(K, c, tau, penalties, ridge)
+    program = replace(checked_program(K, c, tau, penalties, ridge), limits=limits)
     path = regularisation_path(K, c, penalties, ridge)
     lam = rule.chosen(path, prices)
     solution = solve_program(program, lam, tolerance)
@@ -84,10 +87,9 @@ def weigh(
     relative = lam / top if top > 0 else 1.0
     if rule.name == "relative":
         relative = rule.relative  # and not what a division makes of it
-    signed_program = replace(program, nonnegative=False)
+    signed_program = replace(program, nonnegative=False, limits=None)
     signed = solve_program(signed_program, relative * signed_program.lambda_max(), tolerance)
-    explanations = explain(K, c, tau, solution, penalties, ridge)
-    return Weighing(solution, signed, explanations, path, relative)
+    return Weighing(solution, signed, explain_program(program, solution), path, relative)
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def value(
     G = np.stack([_mean(name, rows[name], normalize) for name in ids])
     g = _mean("the target", target_rows, normalize)
     K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
-    settings = {"ridge": ridge, "tolerance": tolerance}
+    settings: dict[str, Any] = {"ridge": ridge, "tolerance": tolerance}
     rule = LambdaRule("relative", relative_lambda)
     if lambda_rule != "relative":
         rule = LambdaRule(lambda_rule, number=k, budget=budget)

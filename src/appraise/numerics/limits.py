@@ -1,0 +1,243 @@
+"""The program with limits on the weights: caps on datasets and owners, and a fixed sum.
+
+    minimise over w   ½ wᵀHw − (c − λp)ᵀw
+    subject to        0 ≤ w_i ≤ u,   Σ_{i of owner o} w_i ≤ U,   Σ_i w_i = T   (any of the three)
+
+Let m = c − Hw and e_i = m_i − λp_i. With prices ν on the sum (of any sign), η_o ≥ 0 on an owner and
+μ_i ≥ 0 on a cap, the dual at the residual of w is
+
+    D = (τ − cᵀw) − ½(ρ² + γ‖w‖²) − νT − Σ_o η_o U − Σ_i μ_i u,    where  ν + η_o(i) + μ_i ≥ e_i.
+
+For any w the cheapest prices are found in closed form (`cheapest`), so that the certificate needs
+nothing but w: primal − D ≥ 0 bounds how far w is from the optimum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appraise.errors import SolverError
+from appraise.numerics.kernel import Floats
+
+if TYPE_CHECKING:
+    from appraise.numerics.program import Program
+
+_ACTIVE = 1e-6  # a limit nearer than this, in its own unit, is taken to be reached
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on the weights; None for no such limit.
+
+    Attributes:
+        owners: (n,) the number of each dataset's owner.
+        cap: u, the largest weight of a dataset.
+        owner_cap: U, the largest sum of weights of an owner.
+        total: T, the sum of all weights: 1 for shares of a mixture.
+    """
+
+    owners: NDArray[np.int64]
+    cap: float | None = None
+    owner_cap: float | None = None
+    total: float | None = None
+
+    def among(self, keep: NDArray[np.int64]) -> Limits:
+        """The same limits for some of the datasets."""
+        return Limits(self.owners[keep], self.cap, self.owner_cap, self.total)
+
+    def rows(self) -> tuple[Floats, Floats, Floats]:
+        """Matrix (r, n), lower and upper bounds (r,) of the sums that are limited."""
+        found, low, high = [], [], []
+        if self.owner_cap is not None:
+            for owner in np.unique(self.owners):
+                found.append((self.owners == owner).astype(np.float64))
+                low.append(-math.inf)
+                high.append(self.owner_cap)
+        if self.total is not None:
+            found.append(np.ones(len(self.owners)))
+            low.append(self.total)
+            high.append(self.total)
+        return np.array(found).reshape(-1, len(self.owners)), np.array(low), np.array(high)
+
+
+def limits(
+    owners: Sequence[str],
+    cap: float | None = None,
+    owner_cap: float | None = None,
+    total: float | None = None,
+) -> Limits | None:
+    """Limits on the weights of datasets with these owners; None where there is none.
+
+    Raises:
+        SolverError: a limit is not a number above 0, or the caps do not leave room for the sum.
+    """
+    if cap is None and owner_cap is None and total is None:
+        return None
+    for name, limit in (("cap", cap), ("owner_cap", owner_cap), ("total", total)):
+        if limit is not None and not (math.isfinite(limit) and limit > 0):
+            raise SolverError(f"{name}: expected a number above 0, found {limit:g}; mend it")
+    _, number = np.unique(np.array(owners, dtype=str), return_inverse=True)
+    found = Limits(np.asarray(number, dtype=np.int64), cap, owner_cap, total)
+    _check_room(found)
+    return found
+
+
+def _check_room(found: Limits) -> None:
+    """The caps leave room for the sum, or SolverError."""
+    if found.total is None:
+        return
+    sizes = np.bincount(found.owners).astype(np.float64)
+    room = sizes * (math.inf if found.cap is None else found.cap)
+    if found.owner_cap is not None:
+        room = np.minimum(room, found.owner_cap)
+    if room[sizes > 0].sum() < found.total * (1 - 1e-12):
+        raise SolverError(
+            f"total: expected weights that can add up to {found.total:g}, found caps that allow "
+            f"{room[sizes > 0].sum():g} for {len(found.owners)} datasets of "
+            f"{np.count_nonzero(sizes)} owners; raise the caps or offer more datasets"
+        )
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the limits cost.
+
+    Attributes:
+        total: ν, of any sign; 0 where the sum is free.
+        owner: (n,) η of each dataset's owner.
+        cap: (n,) μ.
+        cost: νT + Σ_o η_o U + Σ_i μ_i u.
+    """
+
+    total: float
+    owner: Floats
+    cap: Floats
+    cost: float
+
+    @property
+    def surcharge(self) -> Floats:
+        """ν + η (n,), what a dataset must earn beyond λp to get any weight."""
+        return self.total + self.owner
+
+
+def cheapest(found: Limits, e: Floats) -> Prices:
+    """The prices of least cost with ν + η_o(i) + μ_i ≥ e_i for all i.
+
+    For an owner, at a given ν, x = ν + η_o minimises U x + u Σ (e_i − x)₊ over x ≥ ν: a breakpoint
+    x_o of the e_i, or ν. The cost is then convex and piecewise linear in ν, with its breakpoints
+    among the e_i and the x_o.
+    """
+    n, u = len(e), math.inf if found.cap is None else found.cap
+    best = np.zeros(n)  # x_o of each dataset's owner
+    if found.owner_cap is not None:
+        for owner in np.unique(found.owners):
+            of = found.owners == owner
+            over = np.sort(e[of])[::-1]
+            place = 0 if math.isinf(u) else int(found.owner_cap / u * (1 + 1e-12))
+            best[of] = max(0.0, over[place]) if place < len(over) else 0.0
+            if found.total is not None:
+                best[of] = over[place] if place < len(over) else -math.inf
+    if found.total is None:
+        return _priced(found, e, 0.0, best)
+    points = np.unique(np.concatenate([e, best[np.isfinite(best)]]))
+    low, high = 0, len(points) - 1
+    while low < high:  # the cost is convex in ν
+        middle = (low + high) // 2
+        costs = [_priced(found, e, float(points[k]), best).cost for k in (middle, middle + 1)]
+        falls = costs[0] > costs[1] or math.isinf(costs[0])  # without caps ν has to reach all e_i
+        low, high = (middle + 1, high) if falls else (low, middle)
+    return _priced(found, e, float(points[low]), best)
+
+
+def _priced(found: Limits, e: Floats, nu: float, best: Floats) -> Prices:
+    eta = np.zeros(len(e)) if found.owner_cap is None else np.maximum(best - nu, 0.0)
+    over = np.maximum(e - nu - eta, 0.0)
+    cost = 0.0 if found.total is None else nu * found.total
+    if found.owner_cap is not None:
+        _, first = np.unique(found.owners, return_index=True)
+        cost += found.owner_cap * math.fsum(eta[first])
+    if found.cap is not None:
+        cost += found.cap * math.fsum(over)
+    elif over.any():
+        cost = math.inf
+    return Prices(nu, eta, over, cost)
+
+
+def violation(found: Limits, weights: Floats) -> float:
+    """By how much weights break the limits."""
+    A, low, high = found.rows()
+    sums = A @ weights
+    broken = [np.maximum(low - sums, 0), np.maximum(sums - high, 0), np.maximum(-weights, 0)]
+    if found.cap is not None:
+        broken.append(np.maximum(weights - found.cap, 0))
+    return max(float(part.max(initial=0.0)) for part in broken)
+
+
+def limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
+    """Weights (n,) within the limits, OSQP's status and iterations.
+
+    OSQP tells which limits are reached; the conditions of optimality are then solved on them.
+
+    Raises:
+        SolverError: no weights keep the limits.
+    """
+    _check_room(found)
+    guess, status, iterations = _osqp(program, found, lam)
+    return _polished(program, found, lam, guess), status, iterations
+
+
+def _osqp(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
+    import osqp
+    from scipy import sparse
+
+    from appraise.numerics.program import OSQP_SETTINGS
+
+    n = len(program.c)
+    A, low, high = found.rows()
+    solver = osqp.OSQP()
+    solver.setup(
+        sparse.csc_matrix(np.triu(program.H)),
+        lam * program.penalties - program.c,
+        sparse.csc_matrix(np.vstack([np.eye(n), A])),
+        np.concatenate([np.zeros(n), low]),
+        np.concatenate([np.full(n, math.inf if found.cap is None else found.cap), high]),
+        **OSQP_SETTINGS,
+    )
+    result = solver.solve(raise_error=False)
+    weights = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
+    return weights, str(result.info.status), int(result.info.iter)
+
+
+def _polished(program: Program, found: Limits, lam: float, guess: Floats) -> Floats:
+    """The conditions of optimality solved on the limits that are reached, where it is better."""
+    from appraise.numerics.program import optimality
+
+    A, _, high = found.rows()
+    size = max(float(guess.max(initial=0.0)), 1e-300)
+    zero = guess <= _ACTIVE * size
+    capped = np.zeros(len(guess), bool)
+    if found.cap is not None:
+        capped = guess >= found.cap * (1 - _ACTIVE)
+    tight = A @ guess >= high * (1 - _ACTIVE)
+    free, rows = ~zero & ~capped, A[tight]
+    fixed = np.where(capped, found.cap or 0.0, 0.0)
+    left = np.block([[program.H[np.ix_(free, free)], rows[:, free].T],
+                     [rows[:, free], np.zeros((len(rows), len(rows)))]])  # fmt: skip
+    right = np.concatenate(
+        [
+            (program.c - lam * program.penalties - program.H @ fixed)[free],
+            high[tight] - rows @ fixed,
+        ]
+    )
+    solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
+    better = fixed.copy()
+    better[free] = solved[: int(free.sum())]
+    candidates = [better, np.where(zero, 0.0, guess), guess]
+    errors = [optimality(program, one, lam).relative_error for one in candidates]
+    return candidates[int(np.argmin(errors))]
