@@ -7,7 +7,7 @@ from typing import Any
 from appraise.artifacts import read_json
 from appraise.project import Project
 from assets import checks
-from assets.tables import table
+from assets.tables import picture, table
 from orchestration.pipeline import Check, Shown
 
 
@@ -17,8 +17,36 @@ def describe_subset(project: Project, key: str) -> dict[str, Any]:
     return {
         "datasets": ", ".join(subset["datasets"]) or "none",
         "cost": float(subset["cost"]),
+        **{name: float(subset[name]) for name in ("objective", "bound", "gap")},
+        "proof": subset["proof"],
         "currency": subset["currency"],
         "ranking": table(subset["ranking"]),
+        **_beyond(subset),
+    }
+
+
+def _beyond(subset: dict[str, Any]) -> dict[str, Any]:
+    """What other budgets would buy, and what would have to change: of `kmm` only."""
+    if "frontier" not in subset:
+        return {}
+    from appraise.pictures import frontier_plot
+
+    points = subset["frontier"]
+    had: list[set[str]] = [set(), *(set(point["datasets"]) for point in points[:-1])]
+    steps = [
+        "\n".join(f"+ {name}" for name in point["datasets"] if name not in before)
+        for point, before in zip(points, had, strict=True)
+    ]
+    drawn = frontier_plot(
+        [point["budget"] for point in points], [point["matched"] for point in points], steps,
+        float(subset["cost"]), subset["currency"],
+    )  # fmt: skip
+    return {
+        "frontier": picture(drawn, "What every budget would buy"),
+        "changes": table({"id": name, **one} for name, one in subset["changes"].items()),
+        "ties": table(
+            {"id": name, **one} for name, one in subset["separations"].items() if one["tied"]
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.project import Project
@@ -10,9 +10,13 @@ from assets import checks
 from assets.tables import picture, table
 from orchestration.pipeline import Check, Shown
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 CERTIFIED = ("lambda", "lambda_max", "gap", "kkt_violation", "residual_norm", "tolerance")
-COLUMNS = ("id", "price", "weight", "low", "high", "chosen_probability", "alignment", "margin",
-           "threshold", "walk_away_price", "status")  # fmt: skip
+COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "worst_rank",
+           "chosen_probability", "alignment", "margin", "threshold", "walk_away_price", "value",
+           "family", "status")  # fmt: skip
 
 
 def describe(project: Project, key: str) -> dict[str, Any]:
@@ -34,10 +38,18 @@ def describe(project: Project, key: str) -> dict[str, Any]:
         "weights": picture(bars, "Weight of each dataset with its interval"),
         "path": picture(lines, "Weights at each regularisation"),
         "table": table(weights[list(COLUMNS)].to_dict("records")),  # type: ignore[arg-type]
+        "entries": table(_records(read_table(folder / "path.parquet"))),
+        "owners": table(_records(read_table(folder / "owners.parquet"))),
         "positive": len(positive),
         **{name: float(certificate[name]) for name in CERTIFIED},
         "status": str(certificate["status"]),
     }
+
+
+def _records(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows; what Parquet has no number for is left empty."""
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 SHOWN = (

@@ -230,6 +230,47 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
         assert original["title"] in refused[copy]["reason"]
 
 
+def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> None:
+    change(project, "kmm_weights", total=1.0, cap=0.6, rule="number", number=2)
+    change(project, "selected_subset", k=3, policies=["none", "kmm", "kmm_bagged", "best_subset"])
+    all_of_it(project)
+    table = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    assert table["weight"].sum() == pytest.approx(1, abs=1e-9)
+    assert table["weight"].max() <= 0.6 + 1e-9
+    stated = read_json(project / "data/kmm_weights/desk/certificate.json")
+    assert stated["limits"] == {"cap": 0.6, "owner_cap": None, "total": 1.0}
+    assert stated["rule"] == "number"
+    assert appraise(project, "verify").exit_code == 0, "the certificate knows the limits"
+    subset = read_json(project / "data/selected_subset/desk/best_subset/subset.json")
+    assert subset["proof"] == "enumeration"
+    assert subset["gap"] == 0
+
+
+def test_caps_that_leave_no_room_are_one_line(project: Path) -> None:
+    change(project, "kmm_weights", total=1.0, owner_cap=0.5)
+    refused = appraise(project, "kmm-weights")
+    assert refused.exit_code == 2
+    assert "caps that allow 0.5 for 3 datasets of 1 owners" in refused.stderr
+
+
+def test_bundles_and_exclusions_are_bought_so(project: Path) -> None:
+    pool = yaml.safe_load((project / "pool.yaml").read_text())
+    by_id = {offer["id"]: offer for offer in pool["offers"]}
+    by_id["colours"]["bundle"] = by_id["animals"]["bundle"] = "both"
+    by_id["numbers"]["excludes"] = ["colours"]
+    (project / "pool.yaml").write_text(yaml.safe_dump(pool))
+    change(project, "kmm_weights", relative_lambda=0.01)
+    change(project, "selected_subset", k=3, policies=["none", "kmm", "greedy", "best_subset"])
+    all_of_it(project)
+    for policy in ("kmm", "greedy", "best_subset"):
+        subset = read_json(project / f"data/selected_subset/desk/{policy}/subset.json")
+        bought = set(subset["datasets"])
+        assert bought in ({"colours", "animals"}, {"numbers"}), policy
+    decision = read_json(project / "data/valuation_decision/desk/decision.json")
+    left = {one["id"]: one["reason_kind"] for one in decision["refused"]}
+    assert "excluded" in left.values() or not any(one["weight"] for one in decision["refused"])
+
+
 def test_a_licence_that_is_not_accepted_bars_a_dataset_before_it_is_read(project: Path) -> None:
     pool = yaml.safe_load((project / "pool.yaml").read_text())
     pool["offers"][0]["licence"] = "NOASSERTION"
@@ -398,6 +439,9 @@ OTHER = {
     ("kmm_weights", "relative_lambda"): 0.3,
     ("kmm_weights", "rule"): None,  # needs one of the next two
     ("kmm_weights", "number"): 2,
+    ("kmm_weights", "cap"): 0.4,
+    ("kmm_weights", "owner_cap"): 0.5,
+    ("kmm_weights", "total"): 1.0,
     ("kmm_weights", "budget"): 50.0,
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name

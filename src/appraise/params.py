@@ -148,6 +148,8 @@ class KmmWeightsParams(_Section):
 
     `rule: relative` takes λ as `relative_lambda` of λ_max; `number` the smallest λ at which at most
     `number` datasets have a weight; `budget` at which those with a weight cost at most `budget`.
+    `cap` and `owner_cap` are the largest weights of a dataset and of all of an owner's together;
+    `total` is what all weights add up to: 1 for shares of a mixture.
     """
 
     rule: Literal["relative", "number", "budget"] = "relative"
@@ -159,6 +161,9 @@ class KmmWeightsParams(_Section):
     bootstraps: Annotated[int, Field(ge=0)] = 100
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     tolerance: Annotated[float, Field(gt=0)] = 1e-7
+    cap: Annotated[float, Field(gt=0)] | None = None
+    owner_cap: Annotated[float, Field(gt=0)] | None = None
+    total: Annotated[float, Field(gt=0)] | None = None
     family_cosine: Annotated[float, Field(gt=0, le=1)] = 0.8
     seed: int = 0
 

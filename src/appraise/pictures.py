@@ -210,13 +210,15 @@ def frontier_plot(
         axes.plot(budgets, matched, linestyle="none", marker="o", markersize=4, color=ACCENT)
         if len(budgets) <= 16:
             for x, y, text in zip(budgets, matched, steps, strict=True):
+                right = x > 0.6 * end  # there the steps are small: write above, to the left
                 axes.annotate(
-                    text, (x, y), (5, -4), textcoords="offset points", va="top", fontsize=7.5,
-                    color=INK,
+                    text, (x, y), (-5, 5) if right else (5, -4), textcoords="offset points",
+                    ha="right" if right else "left", va="bottom" if right else "top",
+                    fontsize=7.5, color=INK,
                 )  # fmt: skip
         axes.axvline(spent, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         axes.set_xlim(0, end)
-        axes.set_ylim(0, max(matched) * 1.15 or 1.0)
+        axes.set_ylim(0, max(matched) * 1.25 or 1.0)
         axes.set_xlabel(f"budget, {currency} (dashed: spent)")
         axes.set_ylabel("part of the task matched")
         quiet(axes, "y")

@@ -77,18 +77,8 @@ def recertified(project: Project, target: str) -> tuple[dict[str, Any], Certific
     Raises:
         ArtifactError: the weights are those of another kernel.
     """
-    from appraise.numerics.kmm import certify
+    from appraise.numerics.kmm import certify_program
     from appraise.steps.kmm_weights import solved
 
     program, table, stated = solved(project, target)
-    found = certify(
-        program.K,
-        program.c,
-        program.tau,
-        table["weight"].to_numpy("float64"),
-        stated["lambda"],
-        program.penalties,
-        program.ridge,
-        program.nonnegative,
-    )
-    return stated, found
+    return stated, certify_program(program, table["weight"].to_numpy("float64"), stated["lambda"])

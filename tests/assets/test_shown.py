@@ -35,6 +35,7 @@ PICTURES = {
     "kernel_matrix": ("", ["kernel"]),
     "transfer_matrix": ("", ["transfer"]),
     "kmm_weights": (TARGET, ["weights", "path"]),
+    "selected_subset": (f"{TARGET}/kmm", ["frontier"]),
     "lora_adapter": (f"{TARGET}/kmm", ["training"]),
     "decision_outcome": (TARGET, ["outcome"]),
 }

@@ -173,7 +173,7 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         "gap": 3.2e-12, "kkt_violation": 8.1e-11, "relative_error": 8.1e-11,
         "primal_residual": 1e-12, "dual_residual": 2e-12, "condition_number": 41.0,
         "min_eigenvalue": 0.05, "tolerance": 1e-7, "tau": 1.0, "residual_norm": 0.52,
-        "signed": {"gap": 2e-12, "kkt_violation": 1e-11},
+        "limits": {}, "signed": {"gap": 2e-12, "kkt_violation": 1e-11},
     }  # fmt: skip
     made_from = {f"target_sketches/{TARGET}": sha("sketch"), "gradient_sketches/csqa/x": sha("x")}
     write(project, "kernel_matrix", "", {

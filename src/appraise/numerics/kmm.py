@@ -174,7 +174,7 @@ def solve_program(
             f"{program.lambda_max():.6g}, 0.2 of it for example"
         )
     weights, run = optimum(program, lam, warm_start)
-    certificate = _certificate(program, weights, lam)
+    certificate = certify_program(program, weights, lam)
     if certificate.residual_norm < -tolerance * program.tau:
         raise SolverError(
             f"expected a squared distance to the target, found {certificate.residual_norm:.3g}; "
@@ -209,10 +209,11 @@ def certify(
         SolverError: the program is ill-posed. Bad weights are no error: the certificate says so.
     """
     program = checked_program(K, c, tau, penalties, ridge, nonnegative)
-    return _certificate(program, np.asarray(weights, dtype=np.float64), float(lam))
+    return certify_program(program, np.asarray(weights, dtype=np.float64), float(lam))
 
 
-def _certificate(program: Program, weights: Floats, lam: float) -> Certificate:
+def certify_program(program: Program, weights: Floats, lam: float) -> Certificate:
+    """`certify` for a program that has been checked."""
     low, high = extreme_eigenvalues(program.H)
     return Certificate(
         **vars(optimality(program, weights, lam)),

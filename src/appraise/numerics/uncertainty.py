@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, Normalize, as_rows, exact_sum, on_grid
+from appraise.numerics.limits import Limits
 from appraise.numerics.program import Program, optimality, optimum
 from appraise.numerics.randomness import resampled_indices
 
@@ -53,6 +54,7 @@ def bootstrap(
     relative_lambda: float,
     penalties: Floats | None = None,
     ridge: float = 0.0,
+    limits: Limits | None = None,
     normalize: Normalize = "unit",
     resamples: int = 100,
     confidence: float = 0.9,
@@ -68,6 +70,7 @@ def bootstrap(
         relative_lambda: λ as a part of each resample's λ_max.
         penalties: p (n,); None for all 1.
         ridge: γ.
+        limits: on the weights w ≥ 0.
         normalize: as in the main solve.
         resamples: B; 0 for none, with NaN for intervals.
         confidence: of the intervals, e.g. 0.9 for the 5 % and 95 % quantiles.
@@ -89,7 +92,8 @@ def bootstrap(
         if tau == 0:
             continue  # a target without direction asks for nothing
         for nonnegative, out in ((True, weights), (False, signed)):
-            program = Program(K, c, tau, p, ridge, nonnegative)
+            bound = limits if nonnegative else None
+            program = Program(K, c, tau, p, ridge, nonnegative, bound)
             out[b] = _solved(program, relative_lambda, starts[nonnegative], tolerance)
             starts[nonnegative] = out[0]
     low, high = _interval(weights, confidence)

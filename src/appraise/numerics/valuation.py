@@ -288,7 +288,7 @@ def _bootstrap(
     resamples: int,
     confidence: float,
     seed: int,
-    settings: dict[str, float],
+    settings: dict[str, Any],
     K: Floats,
 ) -> Bootstrap | None:
     if resamples == 0:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from appraise.numerics.kernel import Floats
+    from appraise.numerics.limits import Limits
     from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
 RESAMPLES = "bootstrap.safetensors"
+LIMITS = ("cap", "owner_cap", "total")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     Raises:
         ArtifactError: the weights are those of another kernel.
     """
+    from appraise.numerics.limits import limits
     from appraise.numerics.program import Program
 
     arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
@@ -69,7 +72,8 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     row = meta["targets"].index(target)
     tau, penalties = float(arrays["tau"][row]), table["penalty"].to_numpy("float64")
     ridge, nonnegative = float(stated["ridge"]), bool(stated["nonnegative"])
-    program = Program(arrays["K"], arrays["C"][row], tau, penalties, ridge, nonnegative)
+    bound = limits(list(table["owner"]), **stated["limits"])
+    program = Program(arrays["K"], arrays["C"][row], tau, penalties, ridge, nonnegative, bound)
     return program, table, stated
 
 
@@ -155,6 +159,7 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
             prices=pool.prices,
             penalties=pool.penalties,
             ridge=params.ridge,
+            limits=_limits(pool, params),
             tolerance=params.tolerance,
         )
         sketches = _Sketches(project, pool.ids, target)
@@ -196,6 +201,12 @@ def _pool(project: Project, ids: list[str]) -> OnOffer:
     return OnOffer(ids, owners, prices, penalties, scale)
 
 
+def _limits(pool: OnOffer, params: KmmWeightsParams) -> Limits | None:
+    from appraise.numerics.limits import limits
+
+    return limits(pool.owners, params.cap, params.owner_cap, params.total)
+
+
 class _Sketches:
     """The rows of all datasets and of a target, and what their examples are ordered by."""
 
@@ -223,6 +234,7 @@ def _bootstrap(
         relative_lambda=relative_lambda,
         penalties=pool.penalties,
         ridge=params.ridge,
+        limits=_limits(pool, params),
         normalize=project.params.kernel_matrix.normalize,
         resamples=params.bootstraps,
         confidence=params.confidence,
@@ -286,6 +298,7 @@ def _certificate(weighing: Weighing, pool: OnOffer, params: KmmWeightsParams) ->
     lam, scale = weighing.solution.lam, pool.scale
     common = {
         "rule": params.rule,
+        "limits": {name: getattr(params, name) for name in LIMITS},
         "relative_lambda": weighing.relative_lambda,
         "penalty_scale": scale or 1.0,
         # by how much a unit of money must lower the objective, for each unit of weight
