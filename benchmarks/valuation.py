@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import RESULTS, plot, write_table
 
 from appraise.numerics.kmm import certify, lambda_max
 from appraise.numerics.working_set import LargeSolution, Pool, solve_pool
 
-RESULTS = Path(__file__).parent / "results"
 D = 4096
 PART = 0.2  # of λ_max
 BLOCK = 2000
@@ -160,30 +160,6 @@ def arrival(n: int) -> None:
     print(f"from nothing, before: {cold_s:.2f} s")
     head = f"| at n = {n} | arrival, s | passes | from scratch, s | passes | largest difference |"
     write_table("arrival", head, rows)
-
-
-def write_table(name: str, head: str, lines: Sequence[str]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    rule = "|" + " ---: |" * (head.count("|") - 1)
-    text = "\n".join([head, rule, *lines]) + "\n"
-    (RESULTS / f"{name}.md").write_text(text)
-    print(text)
-
-
-def plot(name: str, x: str, y: str, series: dict[str, list[tuple[float, float]]]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5.5, 3.5), layout="constrained")
-    for label, points in series.items():
-        axes.loglog(*zip(*points, strict=True), marker="o", label=label)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    figure.savefig(RESULTS / f"{name}.png", dpi=120)
 
 
 def main() -> None:
