@@ -28,6 +28,17 @@ def describe(project: Project, key: str) -> dict[str, Any]:
     }
 
 
+def describe_candidates(project: Project, key: str) -> dict[str, Any]:
+    """How many datasets are in the kernel, how many are screened, and the proof."""
+    found = read_json(project.open("candidates", key) / "candidates.json")
+    certificates = ({"target": name, **one} for name, one in found["certificates"].items())
+    return {
+        "candidates": len(found["ids"]),
+        "screened": found["screened"],
+        "certificates": table(certificates),
+    }
+
+
 def describe_transfer(project: Project, key: str) -> dict[str, Any]:
     """Who helps whom."""
     from appraise.pictures import transfer_heat_map
@@ -45,6 +56,7 @@ def describe_transfer(project: Project, key: str) -> dict[str, Any]:
 
 
 SHOWN = (
+    Shown("candidates", "valuation", ("json",), "ml", describe_candidates),
     Shown(
         "kernel_matrix",
         "valuation",

@@ -129,6 +129,12 @@ class GradientSketchesParams(_Section):
     seed: int = 0
 
 
+class CandidatesParams(_Section):
+    """Of how many datasets the kernel matrix is made at most; of a larger pool those that count."""
+
+    largest: Annotated[int, Field(ge=100)] = 2000
+
+
 class KernelMatrixParams(_Section):
     """Whether gradients are scaled to unit length, and how exact K must be."""
 
@@ -225,6 +231,7 @@ class Params(_Section):
     auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
     near_copies: NearCopiesParams = NearCopiesParams()
     gradient_sketches: GradientSketchesParams = GradientSketchesParams()
+    candidates: CandidatesParams = CandidatesParams()
     kernel_matrix: KernelMatrixParams = KernelMatrixParams()
     transfer_matrix: TransferMatrixParams = TransferMatrixParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()

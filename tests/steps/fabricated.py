@@ -176,6 +176,9 @@ def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
         "limits": {}, "signed": {"gap": 2e-12, "kkt_violation": 1e-11},
     }  # fmt: skip
     made_from = {f"target_sketches/{TARGET}": sha("sketch"), "gradient_sketches/csqa/x": sha("x")}
+    write(project, "candidates", "", {
+        "candidates.json": {"ids": ids, "screened": 0, "certificates": {}},
+    })  # fmt: skip
     write(project, "kernel_matrix", "", {
         "kernel.safetensors": (
             {"K": K, "C": c[None], "tau": np.ones(1), "G": G, "T": target[None]},

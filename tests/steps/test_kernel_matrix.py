@@ -10,12 +10,19 @@ from appraise.artifacts import read_arrays, read_json, sha256_file
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.project import Project
+from appraise.steps import candidates
 from appraise.steps.kernel_matrix import STEP
-from appraise.steps.step import run
+from appraise.steps.step import Made, run
 
 
 def read(project: Project) -> tuple[dict[str, np.ndarray], dict]:
     return read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+
+
+def kernel_of(project: Project) -> Made:
+    """Bring the kernel up to date, and what stands before it."""
+    run(candidates.STEP, project)
+    return run(STEP, project)
 
 
 def unit_mean(name: str, m: int = 24) -> np.ndarray:
@@ -25,7 +32,7 @@ def unit_mean(name: str, m: int = 24) -> np.ndarray:
 
 def test_kernel_is_that_of_unit_mean_gradients(tmp_path: Path) -> None:
     project = sketched(tmp_path)
-    assert run(STEP, project).made == ("",)
+    assert kernel_of(project).made == ("",)
     arrays, meta = read(project)
     assert (meta["ids"], meta["targets"]) == (["a", "a_b", "c", "d"], ["t", "u"])
     G = np.array([unit_mean(name) for name in meta["ids"]])
@@ -39,7 +46,7 @@ def test_kernel_is_that_of_unit_mean_gradients(tmp_path: Path) -> None:
     assert evidence["min_eigenvalue"] == pytest.approx(np.linalg.eigvalsh(G @ G.T)[0], abs=1e-6)
     share = kernel.noise_share(rows("c"))
     assert evidence["noise_share"]["gradient_sketches/c"] == pytest.approx(share)
-    assert run(STEP, project).made == ()
+    assert kernel_of(project).made == ()
 
 
 def computed(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[tuple[int, int]]]:
@@ -60,14 +67,14 @@ def test_a_new_dataset_costs_one_row_and_gives_the_same_bytes(
     grown, fresh = (
         sketched(tmp_path / name) for name in ("grown", "fresh") if not (tmp_path / name).mkdir()
     )
-    run(STEP, grown)
+    kernel_of(grown)
     for project in (grown, fresh):
         write_sketch(project, "gradient_sketches", "b")
     averaged, products = computed(monkeypatch)
-    assert run(STEP, grown).made == ("",)
+    assert kernel_of(grown).made == ("",)
     assert len(averaged) == 1
     assert sum(p * q for p, q in products) == 5 + 5 + 2  # its row, its column, its alignments
-    run(STEP, fresh)
+    kernel_of(fresh)
     for name in ("kernel.safetensors", "kernel.json"):
         paths = [p.folder("kernel_matrix") / name for p in (grown, fresh)]
         assert sha256_file(paths[0]) == sha256_file(paths[1]), name
@@ -78,7 +85,7 @@ def test_whatever_changes_the_result_is_that_of_a_fresh_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     project = sketched(tmp_path)
-    run(STEP, project)
+    kernel_of(project)
     averaged, _ = computed(monkeypatch)
     if change == "changed":
         write_sketch(project, "gradient_sketches", "a_b", rows=rows("other"))
@@ -88,11 +95,11 @@ def test_whatever_changes_the_result_is_that_of_a_fresh_kernel(
         set_aside(project, "a_b")
     else:
         write_sketch(project, "target_sketches", "u", rows=rows("other", 48))
-    run(STEP, project)
+    kernel_of(project)
     assert len(averaged) == (0 if change in ("gone", "set aside") else 1)
     taken_over = project.content("kernel_matrix")
     project.remove("kernel_matrix", "")
-    run(STEP, project)
+    kernel_of(project)
     assert project.content("kernel_matrix") == taken_over
 
 
@@ -100,19 +107,19 @@ def test_other_settings_or_damage_take_nothing_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = sketched(tmp_path)
-    run(STEP, project)
+    kernel_of(project)
     content = project.content("kernel_matrix")
     averaged, _ = computed(monkeypatch)
     project = write_params(tmp_path, kernel_matrix={"normalize": "none"})
-    run(STEP, project)
+    kernel_of(project)
     assert len(averaged) == 6
     lengths = np.linalg.norm(read(project)[0]["G"], axis=1)
     np.testing.assert_allclose(lengths, read(project)[0]["norms"][:4], rtol=1e-6)
     project = write_params(tmp_path)
-    run(STEP, project)
+    kernel_of(project)
     path = project.folder("kernel_matrix") / "kernel.safetensors"
     path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
-    run(STEP, project)
+    kernel_of(project)
     assert len(averaged) == 18
     assert project.content("kernel_matrix") == content
 
@@ -127,11 +134,11 @@ def test_an_odd_sketch_is_named(
 ) -> None:
     project = sketched(tmp_path)
     if earlier:
-        run(STEP, project)
+        kernel_of(project)
     write_sketch(project, "gradient_sketches", "c", **{part: value})
     expected = rf"gradient_sketches/c: expected a sketch with {part} .*, found {shown}; run `app"
     with pytest.raises(ArtifactError, match=expected):
-        run(STEP, project)
+        kernel_of(project)
 
 
 def test_bad_rows_are_named(tmp_path: Path) -> None:
@@ -140,28 +147,28 @@ def test_bad_rows_are_named(tmp_path: Path) -> None:
     wrong[3, 5] = np.nan
     write_sketch(project, "gradient_sketches", "c", rows=wrong)
     with pytest.raises(ArtifactError, match=r"gradient_sketches/c: .* found nan in row 3"):
-        run(STEP, project)
+        kernel_of(project)
     write_sketch(project, "gradient_sketches", "c", rows=np.zeros((2, 64), np.float32))
     with pytest.raises(ArtifactError, match=r"gradient_sketches/c: .* add up to 0"):
-        run(STEP, project)
+        kernel_of(project)
 
 
 def test_an_empty_pool_and_a_missing_target(tmp_path: Path) -> None:
     project = sketched(tmp_path)
     project.remove("target_sketches", "u")
     with pytest.raises(ArtifactError, match=r"run `appraise target-sketches` first"):
-        run(STEP, project)
+        kernel_of(project)
     for name in project.partitions("gradient_sketches"):
         set_aside(project, name)
     with pytest.raises(
         ArtifactError, match="at least one dataset, found none that is not set aside"
     ):
-        run(STEP, project)
+        kernel_of(project)
 
 
 def test_one_dataset(tmp_path: Path) -> None:
     project = sketched(tmp_path)
     for name in ("a", "a_b", "c"):
         set_aside(project, name)
-    run(STEP, project)
+    kernel_of(project)
     assert read(project)[0]["K"].shape == (1, 1)

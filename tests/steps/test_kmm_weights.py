@@ -14,13 +14,14 @@ from appraise.errors import ArtifactError, OfferError
 from appraise.numerics.kmm import certify
 from appraise.numerics.program import NOTHING_SERVES
 from appraise.project import Project
-from appraise.steps import kernel_matrix
+from appraise.steps import candidates, kernel_matrix
 from appraise.steps.kmm_weights import STEP
 from appraise.steps.step import run
 
 
 def valued(root: Path, **kmm: Any) -> Project:
     project = sketched(root, kmm_weights={"bootstraps": 20} | kmm)
+    run(candidates.STEP, project)
     run(kernel_matrix.STEP, project)
     run(STEP, project)
     return project
@@ -155,6 +156,7 @@ def test_a_target_that_nothing_serves(tmp_path: Path) -> None:
     for noun, sign in (("gradient_sketches", 1), ("target_sketches", -1)):
         for name in project.partitions(noun):
             write_sketch(project, noun, name, rows=sign * np.abs(rows(name)))
+    run(candidates.STEP, project)
     run(kernel_matrix.STEP, project)
     run(STEP, project)
     found = table(project)

@@ -8,7 +8,7 @@ from sketched_project import PRICES, sketched, write_offers, write_params
 from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project
-from appraise.steps import kernel_matrix, kmm_weights
+from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.selected_subset import STEP
 from appraise.steps.step import run
 
@@ -16,6 +16,7 @@ from appraise.steps.step import run
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = sketched(tmp_path)
+    run(candidates.STEP, made)
     run(kernel_matrix.STEP, made)
     run(kmm_weights.STEP, made)
     return made

@@ -15,6 +15,7 @@ NOUNS = (
     "near_copies",
     "gradient_sketches",
     "target_sketches",
+    "candidates",
     "kernel_matrix",
     "transfer_matrix",
     "kmm_weights",

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from appraise.artifacts import read_arrays, write_arrays, write_json
 from appraise.errors import ArtifactError, SolverError
 from appraise.project import Project, Recipe
+from appraise.steps.candidates import SKETCH, candidates
 from appraise.steps.step import Step, whole
 
 if TYPE_CHECKING:
     from appraise.numerics.kernel import Floats, KernelEvidence
 
-SKETCH = "sketch.safetensors"
 KERNEL = "kernel.safetensors"
 SKETCHED_ALIKE = ("fingerprint", "projection", "dimension", "seed")
 _DATASETS, _TARGETS = "gradient_sketches", "target_sketches"
@@ -62,16 +62,10 @@ class _Kept:
 
 
 def _sketches(project: Project) -> dict[str, str]:
-    """ "<noun>/<key>" → SHA-256 of the sketch, of all datasets not set aside and all targets."""
+    """ "<noun>/<key>" → SHA-256 of the sketch, of all candidates and all targets."""
     found = {}
-    for dataset in project.partitions(_DATASETS):
-        if project.set_aside(_DATASETS, dataset) is None:
-            found[f"{_DATASETS}/{dataset}"] = project.content(_DATASETS, dataset, SKETCH)
-    if not found:
-        raise ArtifactError(
-            "kernel_matrix: expected the sketch of at least one dataset, found none that is not "
-            "set aside; see `appraise status` and the pool of offers"
-        )
+    for dataset in candidates(project):
+        found[f"{_DATASETS}/{dataset}"] = project.content(_DATASETS, dataset, SKETCH)
     for target in sorted(project.params.target_sets):
         found[f"{_TARGETS}/{target}"] = project.content(_TARGETS, target, SKETCH)
     return found
@@ -253,7 +247,7 @@ def _described(
 
 STEP = Step(
     noun="kernel_matrix",
-    needs=("gradient_sketches", "target_sketches"),
+    needs=("candidates", "gradient_sketches", "target_sketches"),
     partitions="",
     keys=whole,
     recipe=_recipe,

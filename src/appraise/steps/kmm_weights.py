@@ -1,8 +1,13 @@
 """w = argmin ½wᵀKw − cᵀw + λ Σ p_i|w_i| over w ≥ 0: the value of each dataset, certified.
 
+λ is chosen relative to the λ at which nothing has a weight, by a number of datasets, or by a budget
+(`rule`). Penalties p_i are 1 (the paper's) or the price over the mean price. Weights may be capped,
+for a dataset or an owner, and made to add up to one.
+
 Also, for each dataset: what covers it (why not), its walk-away price, its value, its weight in the
-signed program (below 0: harmful), and intervals by resampling the sketches' rows. Penalties p_i
-are 1 (the paper's) or the price over the mean price.
+signed program (below 0: harmful), where it enters and leaves the mix as λ falls, its family (those
+that cannot be told apart), and intervals and ranks by resampling the sketches' rows; for each owner
+what nobody else offers.
 """
 
 from __future__ import annotations
@@ -24,7 +29,8 @@ from appraise.errors import ArtifactError, OfferError, SolverError
 from appraise.examples.splits import seeded_rank
 from appraise.params import KmmWeightsParams
 from appraise.project import Project, Recipe
-from appraise.steps.kernel_matrix import KERNEL, SKETCH
+from appraise.steps.candidates import SKETCH
+from appraise.steps.kernel_matrix import KERNEL
 from appraise.steps.step import Step, each_target
 
 if TYPE_CHECKING:

@@ -105,6 +105,7 @@ def decide(project: Project, target: str) -> dict[str, Any]:
         "cost": valued.subset["cost"],
         "reached": {name: valued.subset[name] for name in REACHED},
         "refused": _all_refused(project, valued),
+        "screened": _screened(project, target),
         "set_aside": _set_aside(project, pool),
         "owners": _owners(project, target),
         "families": _families(valued),
@@ -271,6 +272,14 @@ def _owners(project: Project, target: str) -> list[dict[str, Any]]:
     return [{**row, "datasets": json.loads(row["datasets"])} for row in rows]
 
 
+def _screened(project: Project, target: str) -> dict[str, Any] | None:
+    """Of a large pool: how many datasets were proven to have no weight, and how."""
+    found = read_json(project.open("candidates") / "candidates.json")
+    if not found["screened"]:
+        return None
+    return {"datasets": found["screened"], "certificate": found["certificates"][target]}
+
+
 def _families(valued: _Valued) -> list[dict[str, Any]]:
     """Datasets that cannot be told apart, with what they are worth as one."""
     members: dict[str, list[str]] = {}
@@ -312,6 +321,7 @@ def _parts(project: Project, target: str) -> list[tuple[str, str]]:
     parts = [
         ("offers", ""),
         ("near_copies", ""),
+        ("candidates", ""),
         ("kernel_matrix", ""),
         ("target_sets", target),
         ("kmm_weights", target),
@@ -365,6 +375,7 @@ STEP = Step(
         "auxiliary_datasets",
         "near_copies",
         "gradient_sketches",
+        "candidates",
         "kernel_matrix",
         "kmm_weights",
         "selected_subset",

@@ -1,0 +1,107 @@
+"""Candidates of a large pool: whoever can have a weight is among them, and the rest is proven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sketched_project import D, write_offers, write_params, write_sketch
+
+from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.errors import ArtifactError
+from appraise.numerics import kernel
+from appraise.numerics.kmm import solve
+from appraise.project import Project
+from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps.candidates import STEP
+from appraise.steps.step import run
+
+N = 160
+IDS = [f"d{i:03d}" for i in range(N)]
+
+
+def drawn(i: int) -> np.ndarray:
+    rng = np.random.default_rng(i)
+    themes = np.random.default_rng(0).normal(size=(8, D))
+    return (rng.normal(size=8) @ themes + 0.7 * rng.normal(size=(6, D))).astype(np.float32)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = write_params(
+        tmp_path, candidates={"largest": 100}, kmm_weights={"bootstraps": 5, "penalty": "price"}
+    )
+    for i, name in enumerate(IDS):
+        write_sketch(made, "gradient_sketches", name, rows=drawn(i))
+    for i, target in enumerate(("t", "u")):
+        write_sketch(made, "target_sketches", target, rows=drawn(1000 + i))
+    write_offers(made, {name: 10.0 + i % 7 for i, name in enumerate(IDS)})
+    run(STEP, made)
+    return made
+
+
+def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
+    chosen = candidates.candidates(project)
+    assert len(chosen) == 100
+    run(kernel_matrix.STEP, project)
+    run(kmm_weights.STEP, project)
+    G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
+    prices = np.array([10.0 + i % 7 for i in range(N)])
+    for i, target in enumerate(("t", "u")):
+        g = kernel.mean_gradient(drawn(1000 + i))
+        c, p = G @ g, prices / prices.mean()
+        whole = solve(G @ G.T, c, float(g @ g), lam=0.2 * (c / p).max(), penalties=p).weights
+        table = read_table(project.open("kmm_weights", target) / "weights.parquet")
+        found = dict(zip(table["id"], table["weight"], strict=True))
+        assert set(found) == set(chosen)
+        for name, weight in zip(IDS, whole, strict=True):
+            assert found.get(name, 0.0) == pytest.approx(weight, abs=1e-7)
+
+
+def test_those_left_out_are_proven_to_have_no_weight(project: Project) -> None:
+    content = read_json(project.open("candidates") / "candidates.json")
+    assert content["screened"] == N - 100
+    for one in content["certificates"].values():
+        assert one["datasets"] == N
+        assert one["relative_error"] < 1e-7
+    table = read_table(project.open("candidates") / "screened.parquet")
+    assert len(table) == 2 * (N - 100)
+    assert (table["margin"] < table["threshold"]).all()
+    assert not set(table["id"]) & set(content["ids"])
+
+
+def test_a_newcomer_costs_one_mean_gradient(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(STEP, project).made == ()
+    averaged: list[int] = []
+    mean = kernel.mean_gradient
+    monkeypatch.setattr(kernel, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
+    write_sketch(project, "gradient_sketches", "new", rows=drawn(1000))
+    write_offers(project, {**{name: 10.0 + i % 7 for i, name in enumerate(IDS)}, "new": 9.0})
+    assert run(STEP, project).made == ("",)
+    assert len(averaged) == 3, "the newcomer and two targets"
+    assert "new" in candidates.candidates(project), "it is the target's own data"
+
+
+def test_a_small_pool_is_taken_whole_and_depends_on_no_prices(tmp_path: Path) -> None:
+    project = write_params(tmp_path)
+    for name in "ab":
+        write_sketch(project, "gradient_sketches", name)
+    run(STEP, project)
+    assert candidates.candidates(project) == ["a", "b"]
+    write_offers(project, {"a": 1.0, "b": 2.0})
+    assert run(STEP, project).made == ()
+    assert not (project.folder("candidates") / "gradients.safetensors").exists()
+
+
+def test_without_any_sketch_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="candidates: expected the sketch of at least one"):
+        run(STEP, write_params(tmp_path))
+
+
+def test_gradients_are_kept_as_float32(project: Project) -> None:
+    arrays, meta = read_arrays(project.open("candidates") / "gradients.safetensors")
+    assert arrays["G"].dtype == np.float32
+    assert list(meta["contents"]) == IDS
