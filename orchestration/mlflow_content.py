@@ -56,6 +56,7 @@ def decision(project: Project, target: str) -> RunContent:
     made = read_json(folder / "decision.json")
     weights, kernel = project.open("kmm_weights", target), project.open("kernel_matrix")
     numbers = {**made["certificate"], "cost": made.get("cost")}
+    numbers |= {name: made["reached"][name] for name in ("objective", "bound", "exchange_rate")}
     numbers |= {"bought": len(made["bought"]), "refused": len(made["refused"])}
     numbers |= {f"weight.{one['id']}": one["weight"] for one in made["bought"] + made["refused"]}
     return RunContent(
