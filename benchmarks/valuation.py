@@ -3,8 +3,9 @@
     python benchmarks/valuation.py reference   # n = 26, 200, 1000, 2000: time and duality gap
     python benchmarks/valuation.py scale       # n up to 100,000 at d = 4096: time, memory, passes
     python benchmarks/valuation.py arrival     # one more dataset at n = 10,000
+    python benchmarks/valuation.py share       # of the demo's time; after `make demo`, minutes
 
-Gradients are made up: groups of datasets that teach alike, a target that is a mixture of a few of
+`share` computes the demo's steps again. Elsewhere gradients are made up: groups of datasets that teach alike, a target that is a mixture of a few of
 them. Each writes a table and a plot to benchmarks/results/.
 """
 
@@ -162,11 +163,42 @@ def arrival(n: int) -> None:
     write_table("arrival", head, rows)
 
 
+def share() -> None:
+    """Seconds of each step of the demo, computed again in this process, and their part."""
+    import shutil
+
+    from appraise.project import Project
+    from appraise.steps import step
+    from appraise.steps.step import run
+
+    root = Path(__file__).parent.parent
+    with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+        copy = Path(folder) / "project"
+        copy.mkdir()
+        for name in ("params.yaml", "pools"):
+            source = root / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+        (copy / "downloads").symlink_to(root / "downloads")
+        shutil.copytree(root / "data", copy / "data")
+        project, seconds = Project(copy), {}
+        nouns = ("target_sketches", "gradient_sketches", "candidates", "kernel_matrix",
+                 "transfer_matrix", "kmm_weights", "selected_subset")  # fmt: skip
+        run(step("kmm_weights"), project, force=True)  # imports are not what is measured
+        for noun in nouns:
+            _, seconds[noun] = timed(run, step(noun), project, force=True)
+    gradients = seconds["gradient_sketches"] + seconds["target_sketches"]
+    lines = [
+        f"| {noun} | {took:.2f} | {100 * took / gradients:.2f} % |"
+        for noun, took in seconds.items()
+    ]
+    write_table("share", "| step | s | of the gradients' time |", lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("reference", "scale", "arrival"))
+    parser.add_argument("what", choices=("reference", "scale", "arrival", "share"))
     parser.add_argument("--sizes", type=int, nargs="+")
     asked = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -174,6 +206,8 @@ def main() -> None:
         reference(asked.sizes or (26, 200, 1000, 2000))
     elif asked.what == "scale":
         scale(asked.sizes or (1000, 10_000, 100_000))
+    elif asked.what == "share":
+        share()
     else:
         arrival((asked.sizes or [10_000])[0])
 
