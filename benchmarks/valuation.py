@@ -5,8 +5,9 @@
     python benchmarks/valuation.py arrival     # one more dataset at n = 10,000
     python benchmarks/valuation.py share       # of the demo's time; after `make demo`, minutes
 
-`share` computes the demo's steps again. Elsewhere gradients are made up: groups of datasets that teach alike, a target that is a mixture of a few of
-them. Each writes a table and a plot to benchmarks/results/.
+`share` computes the demo's steps again. Elsewhere gradients are made up: groups of datasets that
+teach alike, a target that is a mixture of a few of them. Each writes a table, most a plot, to
+benchmarks/results/.
 """
 
 from __future__ import annotations
