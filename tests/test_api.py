@@ -66,6 +66,18 @@ def test_means_rows_order_and_units_of_gradients() -> None:
     assert plain.weights["a"] > 0 == plain.weights["c"], "without unit norms length wins"
 
 
+def test_shares_of_a_mixture_with_caps() -> None:
+    gradients, target = pool()
+    found = appraise.value(gradients, target, total=1, cap=0.4)
+    assert sum(found.weights.values()) == pytest.approx(1)
+    assert max(found.weights.values()) == pytest.approx(0.4)
+    owners = {"a": "x", "b": "y", "c": "x", "d": "z"}
+    held = appraise.value(gradients, target, owners=owners, owner_cap=0.2)
+    assert held.weights["a"] + held.weights["c"] <= 0.2 + 1e-9
+    by_number = appraise.value(gradients, target, lambda_rule="number", k=1)
+    assert sum(weight > 0 for weight in by_number.weights.values()) == 1
+
+
 def test_intervals() -> None:
     gradients, target = pool()
     found = appraise.value(gradients, target, resamples=50)
@@ -99,6 +111,10 @@ def test_import_is_cheap() -> None:
         ({"gradients": {}}, ParamsError, "expected at least one dataset, found none"),
         ({"relative_lambda": 0}, ParamsError, "relative_lambda: .* found 0;"),
         ({"relative_lambda": 1.1}, ParamsError, r"relative_lambda: .* found 1\.1"),
+        ({"owner_cap": 0.5}, ParamsError, "owners: expected who offers each dataset"),
+        ({"total": 1.0, "cap": 0.1}, SolverError, "caps that allow 0.[0-9]+ for"),
+        ({"lambda_rule": "number"}, ParamsError, "rule number: expected a number, found none"),
+        ({"lambda_rule": "budget"}, ParamsError, "rule budget: expected a budget and prices"),
         ({"penalty": "price"}, ParamsError, "prices: expected a price for every dataset"),
         ({"budget": 10}, ParamsError, "prices: expected a price for every dataset"),
         ({"prices": {"a": 1}}, ParamsError, "prices: .* found none for b"),

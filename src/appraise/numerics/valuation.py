@@ -19,7 +19,7 @@ from appraise.numerics.kernel import (
     mean_gradient,
 )
 from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
-from appraise.numerics.limits import Limits
+from appraise.numerics.limits import Limits, limits
 from appraise.numerics.path import LambdaRule, Path, RuleName, regularisation_path
 from appraise.numerics.program import checked_program
 from appraise.numerics.selection import Selection, select
@@ -154,6 +154,10 @@ def value(
     k: int | None = None,
     budget: float | None = None,
     ridge: float = 0.0,
+    owners: Mapping[str, str] | None = None,
+    cap: float | None = None,
+    owner_cap: float | None = None,
+    total: float | None = None,
     normalize: Normalize = "unit",
     resamples: int = 0,
     confidence: float = 0.9,
@@ -174,6 +178,10 @@ def value(
         k: how many to select at most; None for all with a positive weight.
         budget: how much to spend at most.
         ridge: γ.
+        owners: by id, who offers each; needed for `owner_cap`.
+        cap: largest weight of a dataset.
+        owner_cap: largest weight of all datasets of one owner together.
+        total: what the weights add up to: 1 for shares of a mixture.
         normalize: "unit" compares directions; "none" lets long gradients win.
         resamples: B of the bootstrap, which needs per-example gradients; 0 for none.
         confidence: of the intervals.
@@ -196,7 +204,11 @@ def value(
     G = np.stack([_mean(name, rows[name], normalize) for name in ids])
     g = _mean("the target", target_rows, normalize)
     K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
-    settings: dict[str, Any] = {"ridge": ridge, "tolerance": tolerance}
+    if owner_cap is not None and owners is None:
+        raise ParamsError("owners: expected who offers each dataset because of owner_cap; give it")
+    names = [(owners or {}).get(name, name) for name in ids]
+    bounds = limits(names, cap, owner_cap, total)
+    settings: dict[str, Any] = {"ridge": ridge, "limits": bounds, "tolerance": tolerance}
     rule = LambdaRule("relative", relative_lambda)
     if lambda_rule != "relative":
         rule = LambdaRule(lambda_rule, number=k, budget=budget)
