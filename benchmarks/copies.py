@@ -26,7 +26,7 @@ from appraise.artifacts import read_json, read_table
 from appraise.project import Project
 
 Change = Callable[[str, np.random.Generator], str]
-NAMES = ("csqa", "privacy_policy", "obqa")
+NAMES = ("csqa", "privacy_policy", "medqa")
 SYNONYMS = {
     "what": "which thing", "person": "individual", "people": "folks", "want": "wish",
     "good": "fine", "big": "large", "many": "lots of", "house": "home", "children": "kids",
@@ -135,10 +135,10 @@ def main() -> None:
             together = grown(first, None, one)
             bring(together, TO_WEIGHTS)
             now = weights(together)
-            gains[identity(name, kind)] = (
-                now[name] / alone[name],
-                (now[name] + now[identity(name, kind)]) / alone[name],
-            )
+            copy = now.get(identity(name, kind), 0.0)
+            if alone[name] > 0:
+                shares = now[name] / alone[name], (now[name] + copy) / alone[name]
+                gains[identity(name, kind)] = shares
     lines = []
     for name in (*NAMES, "public"):
         for kind in CHANGES:
@@ -146,7 +146,7 @@ def main() -> None:
             of = summary.get(one, {"rows": 0, "copied": 0})
             recall = of["copied"] / of["rows"] if of["rows"] else float("nan")
             shown = "set aside" if one in aside else f"{kept[one]:.3f}"
-            same = f"{kept[name] / alone[name]:.4f}" if name in alone else "–"
+            same = f"{kept[name] / alone[name]:.4f}" if alone.get(name) else "–"
             plain = "{:.2f} | {:.2f}".format(*gains[one]) if one in gains else "– | –"
             lines.append(f"| {name} | {kind} | {recall:.3f} | {shown} | {same} | {plain} |")
     head = (

@@ -3,6 +3,7 @@
     python benchmarks/valuation.py reference   # n = 26, 200, 1000, 2000: time and duality gap
     python benchmarks/valuation.py scale       # n up to 100,000 at d = 4096: time, memory, passes
     python benchmarks/valuation.py arrival     # one more dataset at n = 10,000
+    python benchmarks/valuation.py subset      # the best five of n: proof, time, what greedy misses
     python benchmarks/valuation.py share       # of the demo's time; after `make demo`, minutes
 
 `share` computes the demo's steps again. Elsewhere gradients are made up: groups of datasets that
@@ -164,6 +165,29 @@ def arrival(n: int) -> None:
     write_table("arrival", head, rows)
 
 
+def subset(sizes: Sequence[int]) -> None:
+    """The best five of n datasets that teach much alike, at 2 % of λ_max."""
+    from appraise.numerics.program import Program
+    from appraise.numerics.subsets import best, forward
+
+    lines = []
+    for n in sizes:
+        with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+            mapped, target = write_gradients(Path(folder) / "G.npy", n)
+            G = np.float64(mapped)
+        K = G @ G.T
+        program = Program((K + K.T) / 2, G @ target, 1.0, np.ones(n))
+        lam = 0.02 * program.lambda_max()
+        greedy, greedy_s = timed(forward, program, lam, 5)
+        found, best_s = timed(best, program, lam, 5, seconds=120.0)
+        line = f"| {n} | {found.method} | {best_s:.1f} | {found.objective:.6f} | {found.gap:.1e} "
+        line += f"| {greedy_s:.2f} | {greedy.objective - found.objective:.1e} |"
+        lines.append(line)
+        print(line, flush=True)
+    head = "| n | how | s | objective | gap | greedy, s | greedy's objective, above |"
+    write_table("subset", head, lines)
+
+
 def share() -> None:
     """Seconds of each step of the demo, computed again in this process, and their part."""
     import shutil
@@ -199,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("reference", "scale", "arrival", "share"))
+    parser.add_argument("what", choices=("reference", "scale", "arrival", "subset", "share"))
     parser.add_argument("--sizes", type=int, nargs="+")
     asked = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -207,6 +231,8 @@ def main() -> None:
         reference(asked.sizes or (26, 200, 1000, 2000))
     elif asked.what == "scale":
         scale(asked.sizes or (1000, 10_000, 100_000))
+    elif asked.what == "subset":
+        subset(asked.sizes or (15, 25, 40, 60, 100))
     elif asked.what == "share":
         share()
     else:

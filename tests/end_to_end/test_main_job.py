@@ -135,8 +135,9 @@ def test_one_more_offer_computes_one_sketch(finished: Path, tmp_path: Path) -> N
     wanted = {*before, "piqa"}
     pool["offers"] = [offer for offer in pool["offers"] if offer["id"] in wanted]
     (folder / "pools" / "demo.yaml").write_text(yaml.safe_dump(pool))
-    for noun in ("offers", "auxiliary-datasets", "gradient-sketches", "kernel-matrix"):
-        done = command(folder, "appraise", noun)
+    first, last = NOUNS.index("auxiliary_datasets"), NOUNS.index("kernel_matrix")
+    for noun in ("offers", *NOUNS[first : last + 1]):
+        done = command(folder, "appraise", noun.replace("_", "-"))
         assert done.returncode == 0, done.stderr
     after = {p.parent.name: p.stat().st_mtime_ns for p in sketches.rglob("manifest.json")}
     assert set(after) - set(before) == {"piqa"}
