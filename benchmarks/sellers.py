@@ -22,7 +22,8 @@ from tables import plot, write_table
 
 from appraise.numerics.families import families, merged_preview
 from appraise.numerics.kernel import inner_products, mean_gradient, mean_norm, noise_share
-from appraise.numerics.program import Program, optimality, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program, optimality
 
 Array = NDArray[np.float64]
 PART = 0.2  # of λ_max

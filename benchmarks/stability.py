@@ -21,7 +21,8 @@ from sketches import sketches
 from tables import plot, write_table
 
 from appraise.numerics.kernel import inner_products, mean_gradient, noise_share
-from appraise.numerics.program import Program, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program
 from appraise.numerics.subsets import refit
 
 Array = NDArray[np.float64]

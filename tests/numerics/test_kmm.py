@@ -20,7 +20,7 @@ from appraise.numerics.kmm import (
     price_penalties,
     solve,
 )
-from appraise.numerics.program import ALL_ZERO, NOTHING_SERVES
+from appraise.numerics.optimum import ALL_ZERO, NOTHING_SERVES
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
 seeds = st.integers(0, 100_000)

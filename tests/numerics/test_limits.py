@@ -15,7 +15,8 @@ from appraise.errors import SolverError
 from appraise.numerics.explanation import explain_program
 from appraise.numerics.kmm import solve_program
 from appraise.numerics.limits import limits
-from appraise.numerics.program import Program, checked_program, optimality, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program, checked_program, optimality
 
 N = 14
 OWNERS = [f"o{i % 4}" for i in range(N)]

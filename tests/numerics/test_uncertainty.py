@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from appraise.errors import SolverError
-from appraise.numerics import program as program_module
+from appraise.numerics import optimum as solver
 from appraise.numerics.kernel import mean_gradient
 from appraise.numerics.kmm import lambda_max, solve
 from appraise.numerics.randomness import fraction, resampled_indices
@@ -102,8 +102,8 @@ def test_a_hundred_resamples_of_the_demo_take_well_under_three_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
-    osqp = program_module._osqp
-    monkeypatch.setattr(program_module, "_osqp", lambda *a: asked.append(1) or osqp(*a))
+    osqp = solver._osqp
+    monkeypatch.setattr(solver, "_osqp", lambda *a: asked.append(1) or osqp(*a))
     rows, target = sketches(16, 24, 4096, noise=3.0)
     started = time.perf_counter()
     bootstrap(rows, target, relative_lambda=0.2, resamples=100)

@@ -12,7 +12,7 @@ from sketched_project import PRICES, rows, sketched, write_offers, write_params,
 from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.errors import ArtifactError, OfferError
 from appraise.numerics.kmm import certify
-from appraise.numerics.program import NOTHING_SERVES
+from appraise.numerics.optimum import NOTHING_SERVES
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix
 from appraise.steps.kmm_weights import STEP

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from appraise.numerics.kernel import Floats
-from appraise.numerics.program import Program, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program
 from appraise.numerics.selection import Selection
 from appraise.numerics.subsets import refit
 

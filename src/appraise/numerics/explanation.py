@@ -15,7 +15,8 @@ import numpy as np
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution
-from appraise.numerics.program import Program, checked_program, optimality, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program, checked_program, optimality
 
 NEAR = 0.01  # within 1 % of its walk-away price, a dataset's choice hangs on a hair
 

@@ -16,14 +16,8 @@ from numpy.typing import ArrayLike
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, condition, extreme_eigenvalues
-from appraise.numerics.program import (
-    Optimality,
-    Program,
-    SolverRun,
-    checked_program,
-    optimality,
-    optimum,
-)
+from appraise.numerics.optimum import SolverRun, optimum
+from appraise.numerics.program import Optimality, Program, checked_program, optimality
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
-
-if TYPE_CHECKING:
-    from appraise.numerics.program import Program
-
-_ACTIVE = 1e-6  # a limit nearer than this, in its own unit, is taken to be reached
 
 
 @dataclass(frozen=True)
@@ -84,11 +78,11 @@ def limits(
             raise SolverError(f"{name}: expected a number above 0, found {limit:g}; mend it")
     _, number = np.unique(np.array(owners, dtype=str), return_inverse=True)
     found = Limits(np.asarray(number, dtype=np.int64), cap, owner_cap, total)
-    _check_room(found)
+    check_room(found)
     return found
 
 
-def _check_room(found: Limits) -> None:
+def check_room(found: Limits) -> None:
     """The caps leave room for the sum, or SolverError."""
     if found.total is None:
         return
@@ -177,67 +171,3 @@ def violation(found: Limits, weights: Floats) -> float:
     if found.cap is not None:
         broken.append(np.maximum(weights - found.cap, 0))
     return max(float(part.max(initial=0.0)) for part in broken)
-
-
-def limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
-    """Weights (n,) within the limits, OSQP's status and iterations.
-
-    OSQP tells which limits are reached; the conditions of optimality are then solved on them.
-
-    Raises:
-        SolverError: no weights keep the limits.
-    """
-    _check_room(found)
-    guess, status, iterations = _osqp(program, found, lam)
-    return _polished(program, found, lam, guess), status, iterations
-
-
-def _osqp(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
-    import osqp
-    from scipy import sparse
-
-    from appraise.numerics.program import OSQP_SETTINGS
-
-    n = len(program.c)
-    A, low, high = found.rows()
-    solver = osqp.OSQP()
-    solver.setup(
-        sparse.csc_matrix(np.triu(program.H)),
-        lam * program.penalties - program.c,
-        sparse.csc_matrix(np.vstack([np.eye(n), A])),
-        np.concatenate([np.zeros(n), low]),
-        np.concatenate([np.full(n, math.inf if found.cap is None else found.cap), high]),
-        **OSQP_SETTINGS,
-    )
-    result = solver.solve(raise_error=False)
-    weights = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
-    return weights, str(result.info.status), int(result.info.iter)
-
-
-def _polished(program: Program, found: Limits, lam: float, guess: Floats) -> Floats:
-    """The conditions of optimality solved on the limits that are reached, where it is better."""
-    from appraise.numerics.program import optimality
-
-    A, _, high = found.rows()
-    size = max(float(guess.max(initial=0.0)), 1e-300)
-    zero = guess <= _ACTIVE * size
-    capped = np.zeros(len(guess), bool)
-    if found.cap is not None:
-        capped = guess >= found.cap * (1 - _ACTIVE)
-    tight = A @ guess >= high * (1 - _ACTIVE)
-    free, rows = ~zero & ~capped, A[tight]
-    fixed = np.where(capped, found.cap or 0.0, 0.0)
-    left = np.block([[program.H[np.ix_(free, free)], rows[:, free].T],
-                     [rows[:, free], np.zeros((len(rows), len(rows)))]])  # fmt: skip
-    right = np.concatenate(
-        [
-            (program.c - lam * program.penalties - program.H @ fixed)[free],
-            high[tight] - rows @ fixed,
-        ]
-    )
-    solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
-    better = fixed.copy()
-    better[free] = solved[: int(free.sum())]
-    candidates = [better, np.where(zero, 0.0, guess), guess]
-    errors = [optimality(program, one, lam).relative_error for one in candidates]
-    return candidates[int(np.argmin(errors))]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from appraise.errors import ParamsError
 from appraise.numerics.kernel import Floats
-from appraise.numerics.program import Program, checked_program, optimality, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program, checked_program, optimality
 
 RuleName = Literal["relative", "number", "budget"]
 _PATH_ERROR = 1e-9  # a knot of the path less exact than this is solved anew

@@ -1,4 +1,4 @@
-"""The convex program, its optimality conditions, and an optimum with a proof.
+"""The convex program and its optimality conditions: how far any weights are from the optimum.
 
     minimise over w   ½ wᵀKw − cᵀw + λ Σ_i p_i |w_i| + (γ/2) ‖w‖²        (arXiv 2605.16704, Eq. 31,
                                                                           with all p_i = 1, γ = 0)
@@ -9,31 +9,14 @@ with w ≥ 0 (buying) or signed w. H = K + γI and m = c − Hw throughout.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appraise.errors import SolverError
-from appraise.numerics.active_set import Support, nonnegative_minimum
-from appraise.numerics.kernel import Floats, first_copies, kernel_evidence
-from appraise.numerics.limits import Limits, cheapest, limited_optimum, violation
-
-SHARP = 1e-12  # relative error at which no better candidate is looked for
-GOOD = 1e-9  # relative error at which OSQP need not be asked
-HAIR = 1e-9  # a weight below this part of the largest is 0: the dataset stands at its threshold
-ALL_ZERO = "all weights are 0 because lambda is at least lambda_max"
-NOTHING_SERVES = "all weights are 0 because no dataset points towards the target"
-OSQP_SETTINGS = {
-    "eps_abs": 1e-9,
-    "eps_rel": 1e-9,
-    "max_iter": 100_000,
-    "polishing": True,
-    "eps_prim_inf": 1e-9,
-    "eps_dual_inf": 1e-9,
-    "verbose": False,
-}
+from appraise.numerics.kernel import Floats, kernel_evidence
+from appraise.numerics.limits import Limits, cheapest, violation
 
 
 @dataclass(frozen=True)
@@ -109,24 +92,6 @@ class Optimality:
     kkt_violation: float
     residual_norm: float
     relative_error: float
-
-
-@dataclass(frozen=True)
-class SolverRun:
-    """What the solver says of itself.
-
-    Attributes:
-        status: OSQP's status; "active set" where a warm start made OSQP unnecessary; a
-            sentence where λ ≥ λ_max makes all weights 0.
-        iterations: OSQP's.
-        primal_residual: OSQP's, of the program scaled to unit diagonal.
-        dual_residual: the same.
-    """
-
-    status: str
-    iterations: int = 0
-    primal_residual: float = 0.0
-    dual_residual: float = 0.0
 
 
 def checked_program(
@@ -235,159 +200,3 @@ def dual_scale(excess: Floats, threshold: Floats) -> float:
     """The largest s ≤ 1 at which s times the residual is dual feasible."""
     above = excess > threshold
     return float((threshold[above] / excess[above]).min(initial=1.0))
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """The program with unit diagonal and alignments of at most 1: w = size · u / d."""
-
-    H: Floats
-    c: Floats
-    threshold: Floats
-    d: Floats
-    size: float
-
-
-def _scaled(program: Program, lam: float) -> _Scaled:
-    d = np.sqrt(np.maximum(np.diag(program.H), 0.0))
-    d[d == 0] = 1.0
-    size = float(np.abs(program.c / d).max(initial=0.0)) or 1.0
-    threshold = lam * program.penalties / (d * size)
-    return _Scaled(program.H / np.outer(d, d), program.c / (d * size), threshold, d, size)
-
-
-def optimum(
-    program: Program, lam: float, warm_start: Floats | None = None
-) -> tuple[Floats, SolverRun]:
-    """The optimal weights (n,), exactly 0 outside their support, for the caller to certify.
-
-    With a warm start the active-set method goes first, and OSQP is asked only when its result is
-    not optimal to 1e-9. Otherwise OSQP finds the support and the linear system on it is solved.
-    Where the optimum is not unique the one of least norm is preferred; of exact copies at one
-    penalty the first has the weight of all (see `_settled`).
-    """
-    if program.limits is not None:
-        weights, status, iterations = limited_optimum(program, program.limits, lam)
-        return weights, SolverRun(status, iterations)
-    weights, run = _some_optimum(program, lam, warm_start)
-    return _settled(program, weights), run
-
-
-def _settled(program: Program, weights: Floats) -> Floats:
-    """What rounding or a tie left open, by rule, so that no order of datasets changes the answer.
-
-    A weight of a hair is none: at its threshold a dataset stays out. Copies add nothing: the first
-    of them takes their weight, and no objective changes by it. With a ridge the optimum is unique.
-    """
-    weights = np.where(np.abs(weights) > HAIR * np.abs(weights).max(initial=0.0), weights, 0.0)
-    on = np.flatnonzero(weights)
-    if program.ridge or len(on) == 0:
-        return weights
-    settled = np.zeros_like(weights)
-    np.add.at(settled, first_copies(program.K, on, program.penalties), weights[on])
-    return settled
-
-
-def _some_optimum(
-    program: Program, lam: float, warm_start: Floats | None
-) -> tuple[Floats, SolverRun]:
-    n = len(program.c)
-    top = program.lambda_max()
-    if lam >= top:
-        return np.zeros(n), SolverRun(ALL_ZERO if top > 0 else NOTHING_SERVES)
-    scaled = _scaled(program, lam)
-    if warm_start is not None:
-        u = _active_set(scaled, program.nonnegative, warm_start)
-        weights = scaled.size * u / scaled.d
-        if optimality(program, weights, lam).relative_error <= GOOD:
-            return weights, SolverRun("active set")
-    guess, run = _osqp(scaled, program.nonnegative)
-    best, error = np.zeros(n), math.inf
-    for u in _refined(scaled, program.nonnegative, guess):
-        weights = scaled.size * u / scaled.d
-        found = optimality(program, weights, lam).relative_error
-        if found < error:
-            best, error = weights, found
-        if error <= SHARP:
-            break
-    return best, run
-
-
-def sharpened(program: Program, weights: Floats, lam: float) -> Floats:
-    """The conditions of optimality solved on the support alone, where that is more exact."""
-    on = np.flatnonzero(weights)
-    right = program.c[on] - lam * program.penalties[on] * np.sign(weights[on])
-    try:
-        solved = np.linalg.solve(program.H[np.ix_(on, on)], right)
-    except np.linalg.LinAlgError:
-        return weights  # copies: the active set's jitter decided between them
-    if (solved * weights[on] <= 0).any():
-        return weights
-    better = np.zeros_like(weights)
-    better[on] = solved
-    errors = [optimality(program, one, lam).relative_error for one in (better, weights)]
-    return better if errors[0] < errors[1] else weights
-
-
-def _refined(scaled: _Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:
-    """Candidates for the exact optimum near OSQP's answer, the preferred ones first."""
-    margins = scaled.c - scaled.H @ guess
-    pull = margins if nonnegative else np.abs(margins)
-    tight = pull >= scaled.threshold - 1e-7
-    least = _least_norm(scaled, tight, np.ones(len(guess)) if nonnegative else np.sign(margins))
-    if least is not None:
-        yield least
-    support = np.where(np.abs(guess) > 1e-7, guess, 0.0)
-    yield _active_set(scaled, nonnegative, support)
-    yield _active_set(scaled, nonnegative, np.zeros_like(guess))
-    yield np.maximum(support, 0.0) if nonnegative else support
-
-
-def _least_norm(scaled: _Scaled, tight: NDArray[np.bool_], signs: Floats) -> Floats | None:
-    """Least-norm solution of the optimality conditions on the tight set, if its signs are right."""
-    right = (scaled.c - scaled.threshold * signs)[tight]
-    if not tight.any():
-        return None
-    solved, *_ = np.linalg.lstsq(scaled.H[np.ix_(tight, tight)], right, rcond=1e-12)
-    if (solved * signs[tight] < 0).any():
-        return None
-    u = np.zeros(len(tight))
-    u[tight] = solved
-    return u
-
-
-def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
-    if nonnegative:
-        return nonnegative_minimum(scaled.H, scaled.c - scaled.threshold, start > 0)
-    H = np.block([[scaled.H, -scaled.H], [-scaled.H, scaled.H]])  # u = plus − minus
-    b = np.concatenate([scaled.c - scaled.threshold, -scaled.c - scaled.threshold])
-    support: Support = np.concatenate([start > 0, start < 0])
-    plus, minus = np.split(nonnegative_minimum(H, b, support), 2)
-    return np.asarray(plus - minus)
-
-
-def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
-    """OSQP at 1e-9 with polishing; signed weights in epigraph form, −t ≤ u ≤ t."""
-    import osqp
-    from scipy import sparse
-
-    n = len(scaled.c)
-    P, q, A = scaled.H, scaled.threshold - scaled.c, np.eye(n)
-    if not nonnegative:
-        P, A = np.pad(P, (0, n)), np.block([[A, A], [-A, A]])
-        q = np.concatenate([-scaled.c, scaled.threshold])
-    # One more variable that rests on its bound: polishing prints a line when no bound is active.
-    P, q = np.pad(P, (0, 1)), np.append(q, 1.0)
-    A = np.pad(A, (0, 1))
-    A[-1, -1] = 1.0
-    rows = len(q)  # one bound for each variable, one pair of bounds for each weight
-    upper, bounds = sparse.csc_matrix(np.triu(P)), sparse.csc_matrix(A)
-    solver = osqp.OSQP()
-    solver.setup(upper, q, bounds, np.zeros(rows), np.full(rows, np.inf), **OSQP_SETTINGS)
-    result = solver.solve(raise_error=False)
-    found = np.asarray(result.x, dtype=np.float64)[:n]
-    info = result.info
-    if not np.isfinite(found).all():  # no optimum found: the active set starts from nothing
-        found = np.zeros(n)
-    run = SolverRun(str(info.status), int(info.iter), float(info.prim_res), float(info.dual_res))
-    return found, run

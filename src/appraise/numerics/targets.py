@@ -18,7 +18,8 @@ import numpy as np
 from appraise.errors import ParamsError, SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution, solve_program
-from appraise.numerics.program import OSQP_SETTINGS, Program, checked_program, optimum
+from appraise.numerics.optimum import OSQP_SETTINGS, optimum
+from appraise.numerics.program import Program, checked_program
 
 
 @dataclass(frozen=True)

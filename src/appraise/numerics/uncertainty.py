@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, Normalize, as_rows, exact_sum, on_grid
 from appraise.numerics.limits import Limits
-from appraise.numerics.program import Program, optimality, optimum
+from appraise.numerics.optimum import optimum
+from appraise.numerics.program import Program, optimality
 from appraise.numerics.randomness import resampled_indices
 
 _BLOCK_BYTES = 2**26  # of mean gradients held at once

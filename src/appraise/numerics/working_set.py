@@ -27,14 +27,8 @@ from numpy.typing import NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
-from appraise.numerics.program import (
-    Optimality,
-    Program,
-    dual_scale,
-    measured,
-    optimum,
-    sharpened,
-)
+from appraise.numerics.optimum import optimum, sharpened
+from appraise.numerics.program import Optimality, Program, dual_scale, measured
 
 Gradients = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_BYTES = 64 << 20  # of float64, for one block of rows of G

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, write_json
 from appraise.errors import ArtifactError
+from appraise.evidence import evidence
 from appraise.project import Project, Recipe
 from appraise.reasons import Coverer, Refused, praise, reason, remedy
 from appraise.steps.step import Step, each_target
@@ -30,7 +30,6 @@ SECTIONS = (
     "kmm_weights",
     "selected_subset",
 )
-SHA256 = re.compile(r"[0-9a-f]{64}")
 SHOWN = ("title", "provider", "version", "licence", "price")
 NUMBERS = (
     "weight", "low", "high", "mean_weight", "best_rank", "worst_rank", "chosen_probability",
@@ -141,8 +140,7 @@ def _read(project: Project, target: str) -> _Valued:
     path = read_table(project.open("kmm_weights", target) / "path.parquet")
     entered = {str(name): float(at) for name, at in path.groupby("id")["enters"].max().items()}
     copied = read_json(project.open("near_copies") / "copies.json")
-    evidence = _evidence(project, target)
-    return _Valued(rows, offers, subset, names, entered, copied, evidence, priced)
+    return _Valued(rows, offers, subset, names, entered, copied, evidence(project, target), priced)
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -316,47 +314,10 @@ def _policies(project: Project, target: str) -> dict[str, Any]:
     return {p: {"datasets": s["datasets"], "cost": s["cost"]} for p, s in subsets.items()}
 
 
-def _parts(project: Project, target: str) -> list[tuple[str, str]]:
-    """The partitions that are read."""
-    parts = [
-        ("offers", ""),
-        ("near_copies", ""),
-        ("candidates", ""),
-        ("kernel_matrix", ""),
-        ("target_sets", target),
-        ("kmm_weights", target),
-    ]
-    parts += [("selected_subset", f"{target}/{policy}") for policy in project.params.policies()]
-    offers = read_json(project.open("offers") / "offers.json")["offers"]
-    for dataset in sorted(offer["id"] for offer in offers):
-        parts.append(("auxiliary_datasets", dataset))
-        if project.set_aside("auxiliary_datasets", dataset) is None:
-            parts.append(("gradient_sketches", dataset))
-    return parts
-
-
-def _evidence(project: Project, target: str) -> dict[str, str]:
-    """Content of what is read and, as their manifests have it, of what that was made from."""
-    found: dict[str, str] = {}
-    through: dict[str, str] = {}
-    for noun, key in _parts(project, target):
-        manifest = project.manifest(noun, key)
-        found[f"{noun}/{key}".rstrip("/")] = manifest["content"]
-        through |= {n: sha for n, sha in manifest["inputs"].items() if SHA256.fullmatch(sha)}
-    # a file of a partition that is named as a whole needs no line of its own
-    beyond = {n: sha for n, sha in through.items() if not _within(n, found)}
-    return dict(sorted({**beyond, **found}.items()))
-
-
-def _within(name: str, partitions: Container[str]) -> bool:
-    parts = name.split("/")
-    return any("/".join(parts[:end]) in partitions for end in range(1, len(parts)))
-
-
 def _recipe(project: Project, key: str) -> Recipe:
     sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
     settings = {"policies": list(project.params.policies()), "params": sections}
-    return Recipe(STEP.version, settings=settings, inputs=_evidence(project, key))
+    return Recipe(STEP.version, settings=settings, inputs=evidence(project, key))
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
