@@ -10,9 +10,9 @@ import pytest
 import yaml
 from small_project import offer, rows, small_project, write_pool
 
-from appraise.artifacts import read_json
-from appraise.errors import OfferError
-from appraise.project import Project
+from appraise.artifacts import read_json, write_json
+from appraise.errors import ArtifactError, OfferError
+from appraise.project import Project, Recipe
 from appraise.steps import offers
 from appraise.steps.step import run
 
@@ -131,3 +131,14 @@ def test_the_demo_pools() -> None:
     assert pool.set_aside == ()
     assert pool.prices_are_examples
     assert {one.price for one in pool.offers} == {60, 100, 150}
+
+
+def test_offers_of_an_earlier_version_are_one_line(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    run(offers.STEP, project)
+    content = read_json(project.open("offers") / "offers.json")
+    del content["order"]
+    with project.writing("offers", "", Recipe("1", {})) as folder:
+        write_json(folder / "offers.json", content)
+    with pytest.raises(ArtifactError, match=r"order: .*; run `appraise offers` again"):
+        offers.read_offers(Project(tmp_path))

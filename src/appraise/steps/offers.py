@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appraise import licences
 from appraise.artifacts import read_json, sha256_file, write_json
-from appraise.errors import OfferError
+from appraise.errors import ArtifactError, OfferError
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
 from appraise.params import Name, Source, describe
@@ -89,7 +89,13 @@ def read_offers(project: Project) -> Offers:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
-    return Offers.model_validate(read_json(path))
+    try:
+        return Offers.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path.name}: expected offers as this version writes them, found {describe(error)}; "
+            "run `appraise offers` again"
+        ) from None
 
 
 def _pool_path(project: Project) -> Path:
