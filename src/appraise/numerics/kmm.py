@@ -208,7 +208,11 @@ def certify(
 
 def certify_program(program: Program, weights: Floats, lam: float) -> Certificate:
     """`certify` for a program that has been checked."""
-    low, high = extreme_eigenvalues(program.H)
+    if program.evidence is None:
+        low, high = extreme_eigenvalues(program.H)
+    else:
+        low = program.evidence.min_eigenvalue + program.ridge
+        high = program.evidence.max_eigenvalue + program.ridge
     return Certificate(
         **vars(optimality(program, weights, lam)),
         lam=lam,

@@ -71,7 +71,11 @@ def regularisation_path(
     Raises:
         SolverError: the program is ill-posed.
     """
-    program = checked_program(K, c, 1.0, penalties, ridge, nonnegative)
+    return path_of(checked_program(K, c, 1.0, penalties, ridge, nonnegative))
+
+
+def path_of(program: Program) -> Path:
+    """`regularisation_path` of a program that has been checked; it knows no limits."""
     top = program.lambda_max()
     if top == 0:  # nothing points towards the target
         return Path(np.zeros(1), np.zeros((1, len(program.c))))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appraise.errors import SolverError
-from appraise.numerics.kernel import Floats, kernel_evidence
+from appraise.numerics.kernel import Floats, KernelEvidence, kernel_evidence
 from appraise.numerics.limits import Limits, cheapest, violation
 
 
@@ -31,6 +31,7 @@ class Program:
         ridge: γ ≥ 0.
         nonnegative: w ≥ 0; otherwise weights may have any sign.
         limits: on weights w ≥ 0; None for none.
+        evidence: of K, where it was checked.
     """
 
     K: Floats
@@ -40,6 +41,7 @@ class Program:
     ridge: float = 0.0
     nonnegative: bool = True
     limits: Limits | None = None
+    evidence: KernelEvidence | None = None
 
     @property
     def H(self) -> Floats:  # noqa: N802
@@ -63,7 +65,7 @@ class Program:
         """The same program over some of the datasets."""
         K, c, p = self.K[np.ix_(keep, keep)], self.c[keep], self.penalties[keep]
         limits = None if self.limits is None else self.limits.among(keep)
-        return replace(self, K=K, c=c, penalties=p, limits=limits)
+        return replace(self, K=K, c=c, penalties=p, limits=limits, evidence=None)
 
     def thresholds(self, weights: Floats, lam: float) -> Floats:
         """What each margin must reach (n,): λp, and what the limits that bind add to it."""
@@ -101,14 +103,19 @@ def checked_program(
     penalties: Floats | None = None,
     ridge: float = 0.0,
     nonnegative: bool = True,
+    evidence: KernelEvidence | None = None,
 ) -> Program:
     """Check shapes, finiteness, symmetry, definiteness and signs.
+
+    Args:
+        K, c, tau, penalties, ridge, nonnegative: see `Program`.
+        evidence: of K, where several targets share it: checked once.
 
     Raises:
         SolverError: something is ill-posed.
     """
     K, c = np.asarray(K, dtype=np.float64), np.asarray(c, dtype=np.float64)
-    kernel_evidence(K)
+    evidence = evidence or kernel_evidence(K)
     n = len(K)
     p = np.ones(n) if penalties is None else np.asarray(penalties, dtype=np.float64)
     for name, vector in (("alignment c", c), ("penalties", p)):
@@ -128,7 +135,7 @@ def checked_program(
         )
     if not (math.isfinite(ridge) and ridge >= 0):
         raise SolverError(f"ridge: expected a number ≥ 0, found {ridge}; 0 is the paper's")
-    return Program(K, c, float(tau), p, float(ridge), nonnegative)
+    return Program(K, c, float(tau), p, float(ridge), nonnegative, None, evidence)
 
 
 def optimality(program: Program, weights: Floats, lam: float) -> Optimality:

@@ -13,6 +13,7 @@ from appraise.errors import ParamsError, SolverError
 from appraise.numerics.explanation import Explanation, explain_program
 from appraise.numerics.kernel import (
     Floats,
+    KernelEvidence,
     Normalize,
     first_copies,
     inner_products,
@@ -20,7 +21,7 @@ from appraise.numerics.kernel import (
 )
 from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
 from appraise.numerics.limits import Limits, limits
-from appraise.numerics.path import LambdaRule, Path, RuleName, regularisation_path
+from appraise.numerics.path import LambdaRule, Path, RuleName, path_of
 from appraise.numerics.program import checked_program
 from appraise.numerics.selection import Selection, select
 from appraise.numerics.stability import mean_weights
@@ -59,6 +60,7 @@ def weigh(
     ridge: float = 0.0,
     limits: Limits | None = None,
     tolerance: float = 1e-7,
+    evidence: KernelEvidence | None = None,
 ) -> Weighing:
     """Solve both programs at the λ that the rule chooses, and explain.
 
@@ -74,13 +76,15 @@ def weigh(
         ridge: γ.
         limits: on the weights w ≥ 0; the signed program and the path know none.
         tolerance: largest relative error of an answer.
+        evidence: of K, where several targets share it.
 
     Raises:
         ParamsError: the rule has no meaning here.
         SolverError: the program is ill-posed, or an answer misses the tolerance.
     """
-    program = replace(checked_program(K, c, tau, penalties, ridge), limits=limits)
-    path = regularisation_path(K, c, penalties, ridge)
+    program = checked_program(K, c, tau, penalties, ridge, evidence=evidence)
+    program = replace(program, limits=limits)
+    path = path_of(replace(program, limits=None))
     lam = rule.chosen(path, prices)
     solution = solve_program(program, lam, tolerance)
     top = program.lambda_max()

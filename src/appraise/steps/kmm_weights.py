@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from appraise.artifacts import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from appraise.numerics.kernel import Floats
+    from appraise.numerics.kernel import Floats, KernelEvidence
     from appraise.numerics.limits import Limits
     from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
@@ -52,10 +53,17 @@ LIMITS = ("cap", "owner_cap", "total")
 
 @dataclass(frozen=True)
 class _Kernel:
-    """The content of kernel.safetensors."""
+    """The content of kernel.safetensors; all targets share K, which is checked once."""
 
     arrays: dict[str, Any]
     meta: dict[str, Any]
+
+    @cached_property
+    def evidence(self) -> KernelEvidence:
+        """Of K."""
+        from appraise.numerics.kernel import kernel_evidence
+
+        return kernel_evidence(self.arrays["K"])
 
 
 def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[str, Any]]:
@@ -167,6 +175,7 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
             ridge=params.ridge,
             limits=_limits(pool, params),
             tolerance=params.tolerance,
+            evidence=kernel.evidence,
         )
         sketches = _Sketches(project, pool.ids, target)
         draws = _bootstrap(project, pool, sketches, weighing.relative_lambda, K)
