@@ -84,7 +84,7 @@ def test_json_is_json(project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("kernel-matrix",), "see `appraise status`"),
+        (("candidates",), "see `appraise status`"),
         (("offers", "--key", "../../x"), "expected one of"),
         (("base-model",), "nowhere"),
     ],
