@@ -79,7 +79,7 @@ def test_limits_that_do_not_bind_change_nothing() -> None:
 def test_shares_need_no_lambda_and_do_not_feel_a_uniform_one() -> None:
     of, _ = problem(2, total=1.0)
     of = of.priced(np.ones(N))
-    without = solve_program(of, 1e-9).weights
+    without = solve_program(of, 0.0).weights
     assert without.sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(solve_program(of, 0.3).weights, without, atol=1e-7)
 
@@ -99,6 +99,39 @@ def test_copies_one_dataset_and_order() -> None:
         order = np.random.default_rng(seed).permutation(N)
         mixed = of.among(order)
         np.testing.assert_allclose(optimum(mixed, lam)[0], straight[order], atol=1e-12)
+
+
+def test_of_copies_the_first_has_what_the_limits_allow() -> None:
+    K, c, tau = made_up(6, 60, 2)
+    index = np.r_[np.arange(6), [int(c.argmax())] * 2]
+    K, c = K[np.ix_(index, index)], c[index]
+    free = checked_program(K, c, tau)
+    lam, best = 0.2 * free.lambda_max(), int(c[:6].argmax())
+    alone = optimum(free, lam)[0]
+    wide = optimum(replace(free, limits=limits("abcdefgh", cap=9.0)), lam)[0]
+    np.testing.assert_allclose(wide, alone, atol=1e-9)
+    assert wide[best] > 0 == wide[6] == wide[7]
+    cap = 0.6 * alone[best]
+    held = optimum(replace(free, limits=limits("abcdefgh", cap=cap)), lam)[0]
+    assert held[best] == pytest.approx(cap)
+    assert held[6] == pytest.approx(alone[best] - cap)
+    assert held[7] == 0
+    owned = optimum(replace(free, limits=limits("aaaaaaab", owner_cap=0.3)), lam)[0]
+    assert owned[:7].sum() == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_units_of_gradients_do_not_matter(unit: float) -> None:
+    of, lam = problem(4, cap=0.15, total=1.0)
+    other = replace(of, K=of.K * unit, c=of.c * unit, tau=of.tau * unit, evidence=None)
+    found = solve_program(other, lam * unit)
+    np.testing.assert_allclose(found.weights, solve_program(of, lam).weights, atol=1e-9)
+
+
+def test_an_owner_for_each_dataset() -> None:
+    of, lam = problem(0)
+    with pytest.raises(SolverError, match="an owner for each of 14 datasets, found 2"):
+        solve_program(replace(of, limits=limits("ab", cap=0.2)), lam)
 
 
 def test_a_capped_dataset_is_explained() -> None:

@@ -162,7 +162,14 @@ def solve_program(
     program: Program, lam: float, tolerance: float = 1e-7, warm_start: Floats | None = None
 ) -> Solution:
     """`solve` for a program that has been checked."""
-    if not (math.isfinite(lam) and lam >= 0) or (lam == 0 and program.lambda_max() > 0):
+    bound = program.limits
+    if bound is not None and len(bound.owners) != len(program.c):
+        raise SolverError(
+            f"limits: expected an owner for each of {len(program.c)} datasets, found "
+            f"{len(bound.owners)}; give one for each"
+        )
+    free = bound is None or bound.total is None  # a fixed sum is a mixture at λ = 0 too
+    if not (math.isfinite(lam) and lam >= 0) or (lam == 0 and free and program.lambda_max() > 0):
         raise SolverError(
             f"lambda: expected a number above 0, found {lam}; give a part of lambda_max = "
             f"{program.lambda_max():.6g}, 0.2 of it for example"

@@ -76,7 +76,7 @@ def limits(
     for name, limit in (("cap", cap), ("owner_cap", owner_cap), ("total", total)):
         if limit is not None and not (math.isfinite(limit) and limit > 0):
             raise SolverError(f"{name}: expected a number above 0, found {limit:g}; mend it")
-    _, number = np.unique(np.array(owners, dtype=str), return_inverse=True)
+    _, number = np.unique(np.array(list(owners), dtype=str), return_inverse=True)
     found = Limits(np.asarray(number, dtype=np.int64), cap, owner_cap, total)
     check_room(found)
     return found

@@ -217,52 +217,80 @@ def _limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Float
         SolverError: no weights keep the limits.
     """
     check_room(found)
-    guess, status, iterations = _limited_osqp(program, found, lam)
-    return _polished(program, found, lam, guess), status, iterations
+    scaled = _scaled(program, lam)
+    unit = scaled.size / scaled.d  # w = unit · u
+    A, low, high = found.rows()
+    bounds = _Bounds(math.inf if found.cap is None else found.cap / unit, A * unit, low, high)
+    guess, status, iterations = _limited_osqp(scaled, bounds)
+    candidates = [unit * one for one in (_polished(scaled, bounds, guess), guess)]
+    errors = [optimality(program, one, lam).relative_error for one in candidates]
+    best = candidates[int(np.argmin(errors))]
+    return _settled_within(program, found, best), status, iterations
 
 
-def _limited_osqp(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
+@dataclass(frozen=True)
+class _Bounds:
+    """Limits on u: 0 ≤ u ≤ cap, low ≤ A u ≤ high."""
+
+    cap: Floats | float
+    A: Floats
+    low: Floats
+    high: Floats
+
+
+def _limited_osqp(scaled: _Scaled, bounds: _Bounds) -> tuple[Floats, str, int]:
     import osqp
     from scipy import sparse
 
-    n = len(program.c)
-    A, low, high = found.rows()
+    n = len(scaled.c)
     solver = osqp.OSQP()
     solver.setup(
-        sparse.csc_matrix(np.triu(program.H)),
-        lam * program.penalties - program.c,
-        sparse.csc_matrix(np.vstack([np.eye(n), A])),
-        np.concatenate([np.zeros(n), low]),
-        np.concatenate([np.full(n, math.inf if found.cap is None else found.cap), high]),
+        sparse.csc_matrix(np.triu(scaled.H)),
+        scaled.threshold - scaled.c,
+        sparse.csc_matrix(np.vstack([np.eye(n), bounds.A])),
+        np.concatenate([np.zeros(n), bounds.low]),
+        np.concatenate([np.broadcast_to(bounds.cap, n), bounds.high]),
         **OSQP_SETTINGS,
     )
     result = solver.solve(raise_error=False)
-    weights = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
-    return weights, str(result.info.status), int(result.info.iter)
+    found = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
+    return found, str(result.info.status), int(result.info.iter)
 
 
-def _polished(program: Program, found: Limits, lam: float, guess: Floats) -> Floats:
-    """The conditions of optimality solved on the limits that are reached, where it is better."""
-    A, _, high = found.rows()
-    size = max(float(guess.max(initial=0.0)), 1e-300)
-    zero = guess <= _ACTIVE * size
-    capped = np.zeros(len(guess), bool)
-    if found.cap is not None:
-        capped = guess >= found.cap * (1 - _ACTIVE)
-    tight = A @ guess >= high * (1 - _ACTIVE)
-    free, rows = ~zero & ~capped, A[tight]
-    fixed = np.where(capped, found.cap or 0.0, 0.0)
-    left = np.block([[program.H[np.ix_(free, free)], rows[:, free].T],
+def _polished(scaled: _Scaled, bounds: _Bounds, guess: Floats) -> Floats:
+    """The conditions of optimality solved on the limits that are reached."""
+    zero = guess <= _ACTIVE * float(guess.max(initial=0.0))
+    capped = ~zero & (guess >= np.asarray(bounds.cap) * (1 - _ACTIVE))
+    tight = bounds.A @ guess >= bounds.high * (1 - _ACTIVE)
+    free, rows = ~zero & ~capped, bounds.A[tight]
+    found = np.where(capped, bounds.cap, 0.0)
+    left = np.block([[scaled.H[np.ix_(free, free)], rows[:, free].T],
                      [rows[:, free], np.zeros((len(rows), len(rows)))]])  # fmt: skip
-    right = np.concatenate(
-        [
-            (program.c - lam * program.penalties - program.H @ fixed)[free],
-            high[tight] - rows @ fixed,
-        ]
-    )
+    pull = (scaled.c - scaled.threshold - scaled.H @ found)[free]
+    right = np.concatenate([pull, bounds.high[tight] - rows @ found])
     solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
-    better = fixed.copy()
-    better[free] = solved[: int(free.sum())]
-    candidates = [better, np.where(zero, 0.0, guess), guess]
-    errors = [optimality(program, one, lam).relative_error for one in candidates]
-    return candidates[int(np.argmin(errors))]
+    found[free] = solved[: int(free.sum())]
+    return found
+
+
+def _settled_within(program: Program, found: Limits, weights: Floats) -> Floats:
+    """Of exact copies at one penalty the first has as much of their weight as the limits allow."""
+    on = np.flatnonzero(weights)
+    if program.ridge or len(on) == 0:
+        return weights
+    of = first_copies(program.K, priced=program.penalties)
+    settled = weights.copy()
+    for first in np.unique(of[on]):
+        copies = np.flatnonzero(of == first)
+        left = math.fsum(settled[copies])
+        settled[copies] = 0.0
+        for i in copies if len(copies) > 1 else ():
+            room = left if found.cap is None else min(left, found.cap)
+            if found.owner_cap is not None:
+                taken = settled[found.owners == found.owners[i]].sum()
+                room = min(room, max(0.0, found.owner_cap - float(taken)))
+            settled[i] = room
+            left -= room
+        if len(copies) == 1:
+            settled[copies] = left
+    return settled
