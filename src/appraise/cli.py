@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from appraise.errors import AppraiseError, SetAside
+from appraise.errors import AppraiseError, ParamsError, SetAside
 from appraise.project import Project
 from appraise.steps import NOUNS, step
 from appraise.steps.step import Made, Step, run
@@ -212,6 +212,44 @@ def summary(project: Project, target: str | None) -> None:
 
     for name in [target] if target else project.params.target_sets:
         click.echo(describe(project, name))
+
+
+@main.command()
+@click.option("--share", "shares", multiple=True, help="target=number; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def joint(project: Project, shares: tuple[str, ...], as_json: bool) -> None:
+    """Weigh the datasets for all targets together: combined by shares, and for the worst served.
+
+    Reads the kernel matrix that the targets share and computes on the spot. Without --share all
+    targets count alike; those that are not named then count nothing.
+    """
+    from appraise.joint import joint as weigh
+
+    found = weigh(project, _given(shares) if shares else None)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    columns = [*found["targets"], "combined", "worst_case"]
+    click.echo("  ".join([f"{'dataset':24}", *(f"{name[:14]:>14}" for name in columns)]))
+    ranked = sorted(found["weights"].items(), key=lambda item: (-item[1]["worst_case"], item[0]))
+    for name, weights in ranked:
+        click.echo("  ".join([f"{name:24}", *(f"{weights[one]:14.3f}" for one in columns)]))
+    parts = ", ".join(f"{name} {part:.2f}" for name, part in found["shares"]["worst_case"].items())
+    click.echo(f"Worst case: shares {parts}; gap {found['gaps']['worst_case']:.1e}")
+
+
+def _given(shares: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for share in shares:
+        name, _, number = share.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise ParamsError(
+                f"--share: expected target=number, found {share!r}; clinic_desk=2 for example"
+            ) from None
+    return found
 
 
 if __name__ == "__main__":
