@@ -231,14 +231,18 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
 
 
 def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> None:
-    change(project, "kmm_weights", total=1.0, cap=0.6, rule="number", number=2)
+    change(
+        project, "kmm_weights", total=1.0, cap=0.6, caps={"colours": 0.1}, rule="number", number=2
+    )
     change(project, "selected_subset", k=3, policies=["none", "kmm", "kmm_bagged", "best_subset"])
     all_of_it(project)
     table = read_table(project / "data/kmm_weights/desk/weights.parquet")
     assert table["weight"].sum() == pytest.approx(1, abs=1e-9)
     assert table["weight"].max() <= 0.6 + 1e-9
     stated = read_json(project / "data/kmm_weights/desk/certificate.json")
-    assert stated["limits"] == {"cap": 0.6, "owner_cap": None, "total": 1.0}
+    limits = {"cap": 0.6, "caps": {"colours": 0.1}, "owner_cap": None, "total": 1.0}
+    assert stated["limits"] == limits
+    assert table.set_index("id").loc["colours", "weight"] <= 0.1 + 1e-9
     assert stated["rule"] == "number"
     assert appraise(project, "verify").exit_code == 0, "the certificate knows the limits"
     subset = read_json(project / "data/selected_subset/desk/best_subset/subset.json")

@@ -154,7 +154,8 @@ class KmmWeightsParams(_Section):
 
     `rule: relative` takes λ as `relative_lambda` of λ_max; `number` the smallest λ at which at most
     `number` datasets have a weight; `budget` at which those with a weight cost at most `budget`.
-    `cap` and `owner_cap` are the largest weights of a dataset and of all of an owner's together;
+    `cap` and `owner_cap` are the largest weights of a dataset and of all of an owner's together,
+    `caps` those of datasets that have another one;
     `total` is what all weights add up to: 1 for shares of a mixture.
     """
 
@@ -168,6 +169,7 @@ class KmmWeightsParams(_Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     tolerance: Annotated[float, Field(gt=0)] = 1e-7
     cap: Annotated[float, Field(gt=0)] | None = None
+    caps: dict[Name, Annotated[float, Field(gt=0)]] = {}
     owner_cap: Annotated[float, Field(gt=0)] | None = None
     total: Annotated[float, Field(gt=0)] | None = None
     family_cosine: Annotated[float, Field(gt=0, le=1)] = 0.8

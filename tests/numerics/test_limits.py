@@ -70,6 +70,28 @@ def test_no_weights_within_the_limits_are_below_their_bound(
     assert found.dual <= optimality(of, best, lam).primal + 1e-10
 
 
+@pytest.mark.parametrize("asked", [{}, {"total": 1.0}, {"owner_cap": 0.3, "total": 1.0}], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_each_dataset_may_have_a_cap_of_its_own(seed: int, asked: dict[str, float]) -> None:
+    of, lam = problem(seed)
+    caps = np.random.default_rng(seed).uniform(0.05, 0.4, N)
+    caps[::3] = np.inf
+    of = replace(of, limits=limits(OWNERS, list(caps), **asked))
+    found = solve_program(of, lam, 1e-8)
+    w = cvxpy.Variable(N, nonneg=True)
+    finite = np.isfinite(caps)
+    bounds = [w[finite] <= caps[finite]]
+    if "total" in asked:
+        bounds.append(cvxpy.sum(w) == 1)
+    for owner in set(OWNERS) if "owner_cap" in asked else ():
+        own = [i for i in range(N) if OWNERS[i] == owner]
+        bounds.append(cvxpy.sum(w[own]) <= 0.3)
+    objective = cvxpy.quad_form(w, cvxpy.psd_wrap(of.K)) / 2 - (of.c - lam * of.penalties) @ w
+    best = cvxpy.Problem(cvxpy.Minimize(objective), bounds).solve(solver=cvxpy.CLARABEL)
+    assert found.certificate.primal - of.tau / 2 == pytest.approx(best, abs=1e-8)
+    assert found.certificate.relative_error < 1e-9
+
+
 def test_limits_that_do_not_bind_change_nothing() -> None:
     free, lam = problem(3)
     wide, _ = problem(3, cap=50.0, owner_cap=99.0)

@@ -285,7 +285,7 @@ def _settled_within(program: Program, found: Limits, weights: Floats) -> Floats:
         left = math.fsum(settled[copies])
         settled[copies] = 0.0
         for i in copies if len(copies) > 1 else ():
-            room = left if found.cap is None else min(left, found.cap)
+            room = left if found.cap is None else min(left, float(found.cap[i]))
             if found.owner_cap is not None:
                 taken = settled[found.owners == found.owners[i]].sum()
                 room = min(room, max(0.0, found.owner_cap - float(taken)))

@@ -160,11 +160,16 @@ def _limited_optimality(
 ) -> Optimality:
     """The same where weights are limited (docs/mathematics.md, 14)."""
     m, threshold = program.margins(weights), lam * program.penalties
-    prices = cheapest(limits, m - threshold)
+    s, loose = 1.0, limits.loose()  # nothing but scaling the residual makes those feasible
+    if loose.any():
+        s = dual_scale(np.maximum(m[loose], 0.0), threshold[loose])
+    prices = cheapest(
+        limits, np.where(loose, np.minimum(s * m - threshold, 0.0), s * m - threshold)
+    )
     fitted, left = math.fsum(program.c * weights), math.fsum(m * weights)
     regular = program.tau - fitted - left
     primal = 0.5 * regular + math.fsum(threshold * weights)
-    gap = primal - (program.tau - fitted - 0.5 * regular - prices.cost)
+    gap = primal - (s * (program.tau - fitted) - 0.5 * s * s * regular - prices.cost)
     lack = np.where(weights > 0, np.maximum(threshold + prices.surcharge - m, 0.0), 0.0)
     unit = math.sqrt(program.tau * float(np.diag(program.K).max(initial=0.0))) or 1.0
     kkt = max(float(lack.max(initial=0.0)), unit * violation(limits, weights))

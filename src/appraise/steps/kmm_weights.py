@@ -12,6 +12,7 @@ what nobody else offers.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
 RESAMPLES = "bootstrap.safetensors"
-LIMITS = ("cap", "owner_cap", "total")
+LIMITS = ("cap", "caps", "owner_cap", "total")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,6 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     Raises:
         ArtifactError: the weights are those of another kernel.
     """
-    from appraise.numerics.limits import limits
     from appraise.numerics.program import Program
 
     arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
@@ -86,7 +86,7 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     row = meta["targets"].index(target)
     tau, penalties = float(arrays["tau"][row]), table["penalty"].to_numpy("float64")
     ridge, nonnegative = float(stated["ridge"]), bool(stated["nonnegative"])
-    bound = limits(list(table["owner"]), **stated["limits"])
+    bound = _bounds(list(table["id"]), list(table["owner"]), stated["limits"])
     program = Program(arrays["K"], arrays["C"][row], tau, penalties, ridge, nonnegative, bound)
     return program, table, stated
 
@@ -217,9 +217,17 @@ def _pool(project: Project, ids: list[str]) -> OnOffer:
 
 
 def _limits(pool: OnOffer, params: KmmWeightsParams) -> Limits | None:
+    return _bounds(pool.ids, pool.owners, {name: getattr(params, name) for name in LIMITS})
+
+
+def _bounds(ids: Sequence[str], owners: Sequence[str], asked: Mapping[str, Any]) -> Limits | None:
+    """Limits as params.yaml and the certificate have them; ids that are not there do not count."""
     from appraise.numerics.limits import limits
 
-    return limits(pool.owners, params.cap, params.owner_cap, params.total)
+    common, single = asked.get("cap"), asked.get("caps") or {}
+    caps = [single.get(name, common or math.inf) for name in ids]
+    some = any(map(math.isfinite, caps))
+    return limits(owners, caps if some else None, asked.get("owner_cap"), asked.get("total"))
 
 
 class _Sketches:
