@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from appraise.artifacts import read_arrays, read_json
+from appraise.artifacts import read_json, read_meta
 from appraise.project import Project
+from appraise.sketch_costs import SKETCH, cost
 from assets import checks
 from orchestration.pipeline import Check, Describe, Shown
 
@@ -22,15 +23,13 @@ def describe_sketch(noun: str) -> Describe:
         reason = project.set_aside(noun, key)
         if reason:
             return {"set_aside": reason}
-        arrays, meta = read_arrays(project.open(noun, key) / "sketch.safetensors")
-        examples, dimension = arrays["rows"].shape
+        meta = read_meta(project.open(noun, key) / SKETCH)
+        found = cost(project, noun, key)
+        assert found is not None  # not set aside
+        named = ("objective", "vectors", "projection", "dimension", "dtype", "fingerprint")
         return {
-            "examples": int(examples),
-            "dimension": int(dimension),
-            "projection": str(meta["projection"]),
-            "mean_loss": float(arrays["loss"].mean()),
-            "tokens": int(arrays["tokens"].sum()),
-            "fingerprint": str(meta["fingerprint"]),
+            **{name: value for name, value in found.as_json().items() if value is not None},
+            **{name: meta[name] for name in named},
         }
 
     return describe

@@ -39,3 +39,20 @@ def plot(
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(RESULTS / f"{name}.png", dpi=120)
+
+
+def draw_bars(name: str, x: str, bars: Mapping[str, float]) -> None:
+    """A horizontal bar for each label, the first on top."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 0.34 * len(bars) + 0.8), layout="constrained")
+    labels = list(bars)[::-1]
+    drawn = axes.barh(labels, [bars[label] for label in labels], color="#4c72b0")
+    axes.bar_label(drawn, fmt="%.0f", padding=3, fontsize=8)
+    axes.set_xlabel(x)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    figure.savefig(RESULTS / f"{name}.png", dpi=120)

@@ -325,13 +325,15 @@ def test_a_sketch_made_with_something_else_is_refused(
 def test_gradients_that_are_not_finite(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from appraise.language_model.gradients import LoraGradients
 
-    honest = LoraGradients.__call__
+    honest = LoraGradients.rows
 
-    def poisoned(self: LoraGradients, encoded: Any) -> Any:
-        loss, gradient = honest(self, encoded)
-        return loss, gradient * (float("nan") if encoded.ids[-2] % 2 else 1.0)
+    def poisoned(self: LoraGradients, examples: Any, projection: Any) -> Any:
+        found = honest(self, examples, projection)
+        for example, row in zip(examples, found, strict=True):
+            row.values[:] *= float("nan") if example.terms[0].encoded.ids[-2] % 2 else 1.0
+        return found
 
-    monkeypatch.setattr(LoraGradients, "__call__", poisoned)
+    monkeypatch.setattr(LoraGradients, "rows", poisoned)
     result = appraise(project, "gradient-sketches", "--force")
     assert result.exit_code == 3, "some were set aside"
     found = Project(project)
@@ -351,25 +353,27 @@ def test_a_target_with_a_gradient_that_is_not_finite(
 ) -> None:
     from appraise.language_model.gradients import LoraGradients
 
-    monkeypatch.setattr(LoraGradients, "__call__", lambda self, _: (1.0, torch_nan(self.size)))
+    honest = LoraGradients.rows
+
+    def poisoned(self: LoraGradients, examples: Any, projection: Any) -> Any:
+        found = honest(self, examples, projection)
+        for row in found:
+            row.values[:] = float("nan")
+        return found
+
+    monkeypatch.setattr(LoraGradients, "rows", poisoned)
     result = appraise(project, "target-sketches", "--force")
     assert result.exit_code == 2
     assert "expected finite gradients of all 6 value examples" in result.stderr
 
 
-def torch_nan(size: int) -> Any:
-    import torch
-
-    return torch.full((size,), float("nan"))
-
-
 def test_a_stop_in_the_middle_keeps_what_is_done(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from appraise.steps.gradient_sketches import Sketcher
+    from appraise.language_model.sketcher import Sketcher
 
     before = contents(project)
-    whole, count = Sketcher.sketch, [0]
+    whole, count = Sketcher._finished, [0]
 
     def stops(self: Sketcher, *words: Any) -> Any:
         count[0] += 1
@@ -378,7 +382,7 @@ def test_a_stop_in_the_middle_keeps_what_is_done(
         return whole(self, *words)
 
     shutil.rmtree(project / "data/gradient_sketches")
-    monkeypatch.setattr(Sketcher, "sketch", stops)
+    monkeypatch.setattr(Sketcher, "_finished", stops)
     stopped = appraise(project, "gradient-sketches")
     assert stopped.exit_code == 130
     assert len(Project(project).partitions("gradient_sketches")) == 1

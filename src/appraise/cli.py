@@ -115,13 +115,19 @@ def _subcommand(noun: str) -> click.Command:
 
     @click.option("--key", "keys", multiple=True, help="Only this partition; may be repeated.")
     @click.option("--force", is_flag=True, help="Compute even what is up to date.")
+    @click.option("--workers", default=1, show_default=True, help="Processes to share the work.")
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.option("--allow-set-aside", is_flag=True, help="Exit 0 when datasets were set aside.")
     @click.pass_obj
     def command(
-        project: Project, keys: tuple[str, ...], force: bool, as_json: bool, allow_set_aside: bool
+        project: Project,
+        keys: tuple[str, ...],
+        force: bool,
+        workers: int,
+        as_json: bool,
+        allow_set_aside: bool,
     ) -> None:
-        made = run(one, project, keys or None, force)
+        made = run(one, project, keys or None, force, workers)
         aside = _set_aside(project, one)
         _show(project, made, aside, as_json)
         if aside and not allow_set_aside:

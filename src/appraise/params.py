@@ -36,13 +36,47 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Sft(_Section):
+    """Supervised fine-tuning: the mean negative log-likelihood of a completion's tokens."""
+
+    kind: Literal["sft"] = "sft"
+
+
+class Dpo(_Section):
+    """Direct preference optimisation of pairs (chosen, rejected), the base model as reference."""
+
+    kind: Literal["dpo"]
+    beta: Annotated[float, Field(gt=0)] = 0.1
+
+
+class Grpo(_Section):
+    """Group-relative policy optimisation: completions sampled from the base model, with a reward.
+
+    `reward` is a rule of ours (`rewards.RULES`) or a function of one's own, `module:function`, that
+    is given the completion and the right answer and returns a number.
+    """
+
+    kind: Literal["grpo"]
+    reward: str = "exact_number"
+    generations: Annotated[int, Field(ge=2)] = 4
+    max_new_tokens: Positive = 64
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    seed: int = 0
+
+
+Objective = Annotated[Sft | Dpo | Grpo, Field(discriminator="kind")]
+
+
 class Source(_Section):
     """Where rows come from, and how a row becomes a prompt and a completion.
 
     `source` is a path or URL that fsspec opens (a JSONL or Parquet file, `zip://a.jsonl::b.zip`,
     `hf://datasets/owner/name/file.parquet`), or a hub id or local folder in the hub's layout, in
     which case `split` names the split. `prompt`, `completion` and `choices` are templates over the
-    row's columns: `"{question}\n{options}"`.
+    row's columns: `"{question}\n{options}"`. `rejected` is the template of the worse answer of a
+    pair; without it a wrong one of the `choices` is. `messages` names a column with a conversation
+    in the hub's layout (a list of `{role, content}`), in place of prompt and completion. `where`
+    keeps only the rows in whose columns these regular expressions are found.
     """
 
     source: str
@@ -52,17 +86,31 @@ class Source(_Section):
     prompt: str = "{prompt}"
     completion: str = "{completion}"
     choices: str | None = None
+    rejected: str | None = None
+    messages: str | None = None
+    where: dict[str, str] = {}
 
 
 class Lora(_Section):
-    """Which modules are adapted, and how A is drawn."""
+    """Which modules are adapted, and how A is drawn. Target modules and layers are as in PEFT.
+
+    `target_modules` are names, or one regular expression over full names, or `all-linear`. `layers`
+    are the numbers of the adapted layers; `last_layers` is short for the last so many of them.
+    """
 
     rank: Positive = 8
     alpha: Positive = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    last_layers: Positive | None = None  # None: every layer
+    target_modules: tuple[str, ...] | str = ("q_proj", "k_proj", "v_proj")
+    layers: tuple[Annotated[int, Field(ge=0)], ...] | None = None  # None: every layer
+    last_layers: Positive | None = None
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _layers_once(self) -> Lora:
+        if self.layers is not None and self.last_layers is not None:
+            raise ValueError("give layers or last_layers, not both")
+        return self
 
 
 class BaseModelParams(_Section):
@@ -120,13 +168,46 @@ class TargetParams(_Section):
     seed: int = 0
 
 
+class TaskVectors(_Section):
+    """Short fine-tunes on a dataset's preview, cut into `parts`: one vector for each part."""
+
+    parts: Positive = 2
+    tokens: Positive = 4000  # trained on for each vector: the same budget for every dataset
+    batch_size: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    seed: int = 0
+
+
 class GradientSketchesParams(_Section):
-    """How many examples are looked at, and how their gradients are projected."""
+    """How many examples are looked at, of which objective, and how their gradients are projected.
+
+    `objective` is also what the adapters are trained with: value what you train. `dimension: null`
+    takes d from `distortion`, the relative standard error of a squared norm. `vectors` says what
+    stands for a dataset: gradients at the base model, or task vectors (θ after a short fine-tune
+    minus θ before). A dataset of more than `max_rows` examples is kept as so many means of equally
+    many examples. `device` is one of PyTorch's, or `auto` (a GPU if there is one), or `spread` (a
+    model over several GPUs, by accelerate); `dtype: null` is bfloat16 on a GPU, else float32.
+    """
 
     preview: Positive = 24
-    dimension: Positive = 4096
+    objective: Objective = Sft()
+    vectors: Literal["gradients", "task_vectors"] = "gradients"
+    task_vectors: TaskVectors = TaskVectors()
+    dimension: Positive | None = 4096
+    distortion: Annotated[float, Field(gt=0, lt=1)] | None = None
     projection: Literal["countsketch", "none"] = "countsketch"
+    max_rows: Annotated[int, Field(ge=2)] = 4096
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] | None = None
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_size(self) -> GradientSketchesParams:
+        if self.projection == "countsketch" and (self.dimension is None) == (
+            self.distortion is None
+        ):
+            raise ValueError("give dimension or distortion, the other null")
+        return self
 
 
 class CandidatesParams(_Section):

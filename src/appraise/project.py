@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +107,9 @@ class Project:
         return str(read_json(self.folder(noun, key) / SET_ASIDE)["reason"])
 
     @contextlib.contextmanager
-    def writing(self, noun: str, key: str, recipe: Recipe) -> Iterator[Path]:
+    def writing(
+        self, noun: str, key: str, recipe: Recipe, measured: Mapping[str, float] | None = None
+    ) -> Iterator[Path]:
         """Give an empty folder; what was written there becomes the partition at the end.
 
         Files are flushed and renamed one by one, files of an earlier version that are no longer
@@ -133,6 +135,8 @@ class Project:
                 (target / name).unlink(missing_ok=True)
             sync(target)
             manifest = {"noun": noun, "key": key, **recipe.as_json(), "files": files}
+            if measured:  # seconds, say: told beside the content, no part of it
+                manifest["measured"] = dict(measured)
             write_json(target / MANIFEST, {**manifest, "content": sha256_json(files)})
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -151,6 +155,10 @@ class Project:
             for left in self.folder(noun).glob(f"{TEMPORARY}*"):  # by a run that was killed
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
             yield
+
+    def partial(self, noun: str, key: str) -> Path:
+        """Where a step keeps what is done of a partition until all of it is."""
+        return self.root / ".appraise" / "partial" / noun / key
 
     def partitions(self, noun: str) -> list[str]:
         """Keys of the partitions that are on disk, sorted."""

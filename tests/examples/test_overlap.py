@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from appraise.examples.conversations import as_prompt
 from appraise.examples.overlap import (
     example_id,
     fingerprint,
@@ -48,3 +49,14 @@ def test_a_short_question_says_too_little() -> None:
     assert known_fingerprints(["b c", "b C!", "a"]) == sorted(
         {fingerprint("a"), fingerprint("b c")}
     )
+
+
+def test_a_conversation_is_recognised_by_the_last_question_of_its_user() -> None:
+    asked = {"role": "user", "content": "Which bone is the longest?\nA. femur\nB. tibia"}
+    before = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    plain = set(fingerprints(asked["content"]))
+    for messages in ([asked], [*before, {"role": "assistant", "content": "Hi."}, asked]):
+        assert not plain.isdisjoint(fingerprints(as_prompt(messages))), "leaks in another format"
+    other = fingerprints(as_prompt([asked, {"role": "assistant", "content": "Femur"}, before[1]]))
+    assert plain.isdisjoint(other)
+    assert len(other) == 1, "a greeting says too little"

@@ -11,7 +11,13 @@ import pytest
 
 from appraise.errors import OfferError
 from appraise.examples import sources
-from appraise.examples.sources import SourceError, kind, read_rows, source_sha256
+from appraise.examples.sources import (
+    SourceError,
+    kind,
+    read_examples,
+    read_rows,
+    source_sha256,
+)
 from appraise.params import Source
 
 LINE = b'{"a": "x"}\n'
@@ -107,3 +113,37 @@ def test_a_file_that_grows_without_end_is_refused(
     (tmp_path / "a.jsonl").write_bytes(LINE * 3)
     with pytest.raises(OfferError, match="expected at most 20 bytes, found more"):
         read("a.jsonl", tmp_path)
+
+
+def test_rows_that_where_leaves_out_are_not_read(tmp_path: Path) -> None:
+    lines = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % i for i in range(20))
+    (tmp_path / "a.jsonl").write_bytes(lines + b"{oops\n")
+    source = Source(source="a.jsonl", where={"prompt": "[57]$"})
+    found = read_examples(source, tmp_path, 1000).examples
+    assert [one.row for one in found] == [6, 8, 16, 18, 21]
+    assert found[-1].unreadable, "what cannot be read cannot be left out"
+
+
+def test_where_that_finds_nothing_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"prompt": "p", "completion": "x"}\n')
+    nothing = Source(source="a.jsonl", where={"prompt": "q"})
+    with pytest.raises(OfferError, match="expected rows in which each `where` is found, found no"):
+        read_examples(nothing, tmp_path, 1000)
+    nowhere = Source(source="a.jsonl", where={"kind": "q"})
+    with pytest.raises(OfferError, match="expected a column kind, found completion, prompt"):
+        read_examples(nowhere, tmp_path, 1000)
+
+
+def test_parquet_and_the_hub_give_conversations_as_lists(tmp_path: Path) -> None:
+    import datasets
+
+    talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    (tmp_path / "hub").mkdir()
+    for path in (tmp_path / "a.parquet", tmp_path / "hub" / "train.parquet"):
+        datasets.Dataset.from_list([{"messages": talk}] * 2).to_parquet(path)
+    for name, split in (("a.parquet", None), ("hub", "train")):
+        source = Source(source=name, split=split, messages="messages")
+        found = read_examples(source, tmp_path, 1000).examples
+        assert [(one.prompt, one.completion) for one in found] == [
+            ('[{"role": "user", "content": "Why?"}]', "So.")
+        ] * 2

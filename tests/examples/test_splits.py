@@ -30,6 +30,12 @@ def test_duplicates_keep_the_same_one_in_any_order() -> None:
     assert len(without_duplicates([*twice, other], by_prompt=True)) == 1
 
 
+def test_of_pairs_with_one_better_answer_the_same_is_kept_in_any_order() -> None:
+    pairs = [Example(i, 1, "Why?", "So.", rejected=worse) for i, worse in enumerate("cab")]
+    for order in (pairs, pairs[::-1]):
+        assert [one.rejected for one in without_duplicates(order)] == ["a"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=60),

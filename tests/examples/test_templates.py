@@ -1,16 +1,13 @@
-"""Templates: plain column names, nothing else; lists, choices and answers."""
+"""Templates: plain column names, nothing else; lists, pairs, conversations, rows left out."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from appraise.errors import OfferError
-from appraise.examples.templates import (
-    RowTemplates,
-    Template,
-    answer_of,
-    choices_of,
-)
+from appraise.examples.templates import SEARCHED, RowTemplates, Template
 from appraise.params import Source
 
 
@@ -68,22 +65,6 @@ def test_unknown_column_lists_the_columns() -> None:
         templates.check({"q", "answer"})
 
 
-def test_choices() -> None:
-    assert choices_of("\nA. one\nB. two\n") == ("A. one", "B. two")
-    assert choices_of("A. one\nmore\nB. two\nA. three") == ("A. one\nmore", "B. two\nA. three")
-    assert choices_of("True\nFalse") == ("True", "False")
-    assert choices_of("") == ()
-
-
-def test_answers() -> None:
-    choices = ("A. -5", "B. 5", "C. five!")
-    assert answer_of("B. 5", choices) == 1
-    assert answer_of("c. Five", choices) == 2
-    assert answer_of("D. 6", choices) is None
-    assert answer_of("-5", ("-5", "5")) == 0
-    assert answer_of("5.", ("-5", "5")) is None, "two choices are alike when normalised"
-
-
 def test_labels_of_answers_can_be_left_out() -> None:
     templates = RowTemplates(
         Template("{question}", "prompt"),
@@ -95,3 +76,114 @@ def test_labels_of_answers_can_be_left_out() -> None:
     assert example.completion == "at a\nbank"
     assert example.choices == ("home", "at a\nbank")
     assert example.answer == 1
+
+
+TALK = [
+    {"role": "system", "content": "Be kind."},
+    {"role": "user", "content": "Why?"},
+    {"role": "assistant", "content": "Because."},
+    {"role": "user", "content": "And\nhow?"},
+    {"role": "assistant", "content": " So. "},
+    {"role": "user", "content": "Thanks"},
+]
+
+
+def test_a_conversation_is_a_prompt_and_its_last_answer() -> None:
+    templates = RowTemplates.of(Source(source="x", messages="talk"))
+    example = templates.example(1, 1, {"talk": TALK})
+    assert example.completion == "So."
+    assert json.loads(str(example.prompt)) == TALK[:4]
+    assert templates.columns == ("talk",), "the prompt's and the completion's are not looked for"
+    templates.check({"talk"})
+    with pytest.raises(OfferError, match="messages template: expected a column talk, found other"):
+        templates.check({"other"})
+
+
+@pytest.mark.parametrize(
+    "talk", [TALK[:2], TALK[2:3], [], None, "Why?", [{"role": "assistant"}], [*TALK, "So."]]
+)
+def test_a_conversation_without_question_or_answer_has_no_text(talk: object) -> None:
+    example = RowTemplates.of(Source(source="x", messages="talk")).example(1, 1, {"talk": talk})
+    assert not example.prompt or not example.completion
+
+
+def test_pairs_of_conversations_as_the_hub_has_them() -> None:
+    worse = [*TALK[:4], {"role": "assistant", "content": "No idea."}]
+    source = Source(source="x", messages="chosen", rejected="{rejected}")
+    example = RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": worse})
+    assert (example.completion, example.rejected, example.is_pair) == ("So.", "No idea.", True)
+    source = Source(source="x", completion="{chosen}", rejected="{rejected}")
+    row = {"prompt": "And how?", "chosen": TALK, "rejected": json.dumps(worse)}
+    example = RowTemplates.of(source).example(1, 1, row)
+    assert (example.completion, example.rejected) == ("So.", "No idea.")
+
+
+def test_messages_stand_in_place_of_prompt_and_completion() -> None:
+    with pytest.raises(
+        OfferError, match=r"messages: expected a conversation .* found `prompt` too"
+    ):
+        RowTemplates.of(Source(source="x", messages="talk", prompt="{question}"))
+    with pytest.raises(OfferError, match=r"messages: expected the name of a column, found 'a} {b'"):
+        RowTemplates.of(Source(source="x", messages="a} {b"))
+
+
+def pair(completion: str, rejected: object) -> bool:
+    source = Source(source="x", completion="{c}", rejected="{r}")
+    return RowTemplates.of(source).example(1, 1, {"c": completion, "r": rejected}).is_pair
+
+
+def test_a_pair_has_two_answers() -> None:
+    assert pair("yes", "no")
+    assert pair("yes", ["no", "never"])
+    assert not pair("yes", "Yes!")
+    assert not pair("yes", " ")
+    assert not pair("yes", None)
+
+
+OPTIONS = Source(source="x", prompt="{q}", completion="{a}", choices="{o}")
+
+
+def test_without_a_worse_answer_a_wrong_choice_is_drawn() -> None:
+    templates = RowTemplates.of(OPTIONS)
+    assert templates.gives_pairs
+    rows = [{"q": f"Question {i}", "a": "one", "o": ["one", "two", "three"]} for i in range(40)]
+    drawn = [templates.example(1, 1, row).rejected for row in rows]
+    assert set(drawn) == {"two", "three"}, "always the same place: the order of choices decides"
+    turned = [templates.example(1, 1, row | {"o": ["three", "two", "one"]}) for row in rows]
+    assert [example.rejected for example in turned] == drawn
+    other = RowTemplates.of(OPTIONS, seed=1)
+    assert [other.example(1, 1, row).rejected for row in rows] != drawn
+    only = templates.example(1, 1, {"q": "Which?", "a": "one", "o": ["one", "One."]})
+    assert (only.rejected, only.is_pair) == (None, False)
+    plain = RowTemplates.of(Source(source="x"))
+    assert not plain.gives_pairs
+    assert plain.example(1, 1, {"prompt": "Why?", "completion": "So."}).rejected is None
+
+
+def keeps(where: dict[str, str], **row: object) -> bool:
+    return RowTemplates.of(Source(source="x", where=where)).keeps(row)
+
+
+def test_where_wants_every_expression_found() -> None:
+    where = {"q": r"(?i)\bhow many\b", "kind": "^b$"}
+    assert keeps(where, q="And how many?", kind="b")
+    assert not keeps(where, q="And how many?", kind="bb")
+    assert not keeps(where, q="How much?", kind="b")
+    assert not keeps(where, q="How many?"), "a column that this row lacks is empty"
+    assert keeps({"n": "^12$", "o": "(?m)^two$"}, n=12, o=["one", "two"])
+    assert not keeps({"q": "end"}, q="x" * SEARCHED + "end"), "a long column is not searched whole"
+    templates = RowTemplates.of(Source(source="x", where={"kind": "b"}))
+    assert templates.columns == ("prompt", "completion", "kind")
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"q": "(open"}, r"where: q: expected a regular expression, found '\(open': missing"),
+        ({"": "x"}, "where template '{}': expected plain column names"),
+        ({"q.a": "x"}, "where template '{q.a}': expected plain column names"),
+    ],
+)
+def test_where_that_cannot_be_searched(where: dict[str, str], expected: str) -> None:
+    with pytest.raises(OfferError, match=expected):
+        RowTemplates.of(Source(source="x", where=where))

@@ -15,19 +15,41 @@ from appraise.params import Lora
 LEFT, RIGHTS = tuple(range(3, 20)), ((5, 6, 7), (8,), (9, 10))
 
 
-def model_of(tmp_path: Path, family: str):  # type: ignore[no-untyped-def]
+APART: dict[str, dict[str, object]] = {
+    "llama": {},
+    "mistral": {"sliding_window": 8},
+    "qwen2": {},
+    "qwen3": {},
+    "gemma2": {"sliding_window": 8},
+    "gemma3_text": {"sliding_window": 8},
+    "gemma3": {},
+    "gpt2": {},
+    "gpt_neox": {},
+    "phi": {},
+    "opt": {},
+}
+
+
+def model_of(tmp_path: Path, family: str, **settings: object):  # type: ignore[no-untyped-def]
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(tiny_model(tmp_path / family, family))
-    return model.eval().requires_grad_(False)
+    folder = tiny_model(tmp_path / family, family, **settings)
+    return AutoModelForCausalLM.from_pretrained(folder).eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gpt2"])
-def test_both_halves_give_what_the_whole_gives(tmp_path: Path, family: str) -> None:
-    model = model_of(tmp_path, family)
+def test_a_model_that_does_not_come_apart_is_left_whole(tmp_path: Path) -> None:
+    model = model_of(tmp_path, "bloom")  # it has a norm below its first layer
     trunk = Trunk(model, Lora(last_layers=2))
-    assert (trunk._lower is not None) == (family != "gpt2")
+    assert trunk.top(model) is model
+    assert set(trunk.read(LEFT)) == {"input_ids"}
+
+
+@pytest.mark.parametrize("family", APART)
+def test_both_halves_give_what_the_whole_gives(tmp_path: Path, family: str) -> None:
+    model = model_of(tmp_path, family, **APART[family])
+    trunk = Trunk(model, Lora(layers=(3, 2)))
     top = trunk.top(model)
+    assert top is not model, "it was left whole"
     whole = model(torch.tensor([LEFT])).logits
     assert torch.equal(top(**trunk.read(LEFT)).logits, whole)
     prompt, rest = trunk.read_on(LEFT, RIGHTS)
@@ -45,6 +67,12 @@ def test_all_layers_adapted_leaves_nothing_below(tmp_path: Path) -> None:
     trunk = Trunk(model, Lora())
     assert trunk.top(model) is model
     assert set(trunk.read(LEFT)) == {"input_ids"}
+
+
+def test_everything_below_the_first_adapted_layer_is_frozen(tmp_path: Path) -> None:
+    model = model_of(tmp_path, "llama")
+    top = Trunk(model, Lora(layers=(1, 3))).top(model)
+    assert len(top.model.layers) == 3, "layers between adapted ones stay above"
 
 
 def test_the_top_shares_the_parameters(tmp_path: Path) -> None:

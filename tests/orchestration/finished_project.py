@@ -60,10 +60,7 @@ def valued(root: Path) -> Project:
                 write_table(folder / "examples.parquet", examples(key, number))
     for key in project.partitions("gradient_sketches"):
         with project.writing("gradient_sketches", key, Recipe("1", {})) as folder:
-            rows = np.random.default_rng(len(key)).normal(size=(4, 8)).astype("float32")
-            arrays = {"rows": rows, "loss": np.ones(4, "float32"), "tokens": np.ones(4, "int64")}
-            meta = {"fingerprint": "f", "projection": "countsketch", "dimension": 8, "seed": 0}
-            write_arrays(folder / "sketch.safetensors", arrays, meta)
+            write_arrays(folder / "sketch.safetensors", *made_up.sketch(4, seed=len(key)))
     run(step("valuation_decision"), project)
     return project
 

@@ -59,6 +59,24 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def sketch(rows: int = 24, dimension: int = 8, seed: int = 0) -> tuple[dict[str, Any], Any]:
+    """The content of a sketch file: arrays and description."""
+    values = np.random.default_rng(seed).normal(size=(rows, dimension)).astype("float32")
+    arrays = {
+        "rows": values, "mean": values.mean(axis=0, dtype="float64"),
+        "loss": np.ones(rows, "float32"), "norms": np.ones(rows, "float32"),
+        "tokens": np.full(rows, 44), "truncated": np.zeros(rows, "int64"),
+    }  # fmt: skip
+    meta = {
+        "fingerprint": "f", "objective": '{"kind":"sft"}', "vectors": "gradients",
+        "projection": "countsketch", "dimension": dimension, "seed": 0, "dtype": "float32",
+        "examples": rows, "example_ids": [f"{n:016x}" for n in range(rows)],
+        "dropped_not_finite": [], "too_long": [], "no_signal": 0,
+        "distortion": {"rows": rows, "rms": 0.02, "largest": 0.05, "zeroed": 0},
+    }  # fmt: skip
+    return arrays, meta
+
+
 def offers() -> dict[str, Any]:
     """The content of offers.json; one entry was set aside there."""
     found = [
@@ -285,7 +303,8 @@ def datasets(project: Project) -> None:
         if name != "boolq":
             copied[name] = {"rows": 512, "copied": 0, "of": {}}
             inputs = {f"auxiliary_datasets/{name}": sha(name), "base_model": sha("model")}
-            write(project, "gradient_sketches", name, {"card.json": {"id": name}}, **inputs)
+            write(project, "gradient_sketches", name, {"sketch.safetensors": sketch()}, **inputs)
+    write(project, "target_sketches", TARGET, {"sketch.safetensors": sketch()})
     copied["drugswap_generic"] |= {"copied": 207, "of": {"drugswap_brand": 207}}
     write(project, "near_copies", "", {"copies.json": copied})
 

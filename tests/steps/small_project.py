@@ -87,9 +87,14 @@ def write_params(root: Path, **changes: Any) -> Project:
         "auxiliary_datasets": {"min_examples": 8, "max_examples": 16, "max_row_bytes": 5000},
     }
     for section, content in changes.items():
-        params[section] = params[section] | content
+        params[section] = params.get(section, {}) | content
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     return Project(root)
+
+
+def objective(kind: str) -> dict[str, Any]:
+    """The section `gradient_sketches` with this objective."""
+    return {"objective": {"kind": kind}}
 
 
 def small_project(root: Path) -> Project:

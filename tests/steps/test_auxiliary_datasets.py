@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_project import offer, rows, small_project, write_lines, write_params, write_pool
+from small_project import (
+    objective,
+    offer,
+    rows,
+    small_project,
+    write_lines,
+    write_params,
+    write_pool,
+)
 
 from appraise.artifacts import read_json, read_table
 from appraise.errors import OfferError
@@ -85,6 +93,21 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         [row | {"answer": "C. what"} for row in rows(30)],
         {"choices": "{options}"},
         "(30 answer_not_in_choices)",
+    ),
+    "no_preference": (
+        [row | {"worse": row["answer"] if i < 4 else "no"} for i, row in enumerate(rows(30))],
+        {"rejected": "{worse}"},
+        "expected at most 5% invalid rows, found 4 of 30 (4 no_preference)",
+    ),
+    "no_such_row": (
+        rows(30),
+        {"where": {"question": "^who"}},
+        "expected rows in which each `where` is found, found none",
+    ),
+    "no_such_column": (
+        rows(30),
+        {"where": {"kind": "^who"}},
+        "where template: expected a column kind, found answer, options, question",
     ),
     "too_few": (rows(7) * 2, {}, "at least 8 examples, found 7 usable of 14 rows (dropped: 7 dupl"),
     "too_long": (
@@ -319,3 +342,61 @@ def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> No
     assert [row.columns for row in found] == [{"a": 1}, {}, {"a": 2}]
     assert found[1].size == 3_000_010
     assert json.dumps(found[1].unreadable) == '"a row of 3000010 bytes, above the limit of 100"'
+
+
+def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> None:
+    small_project(tmp_path)
+    chosen = offer(tmp_path, "chosen", rows(30, "chosen"), choices="{options}")
+    told = [row | {"worse": f"no idea of {i}"} for i, row in enumerate(rows(30, "told"))]
+    worse = offer(tmp_path, "worse", told, rejected="{worse}")
+    one_choice = [row | {"options": row["answer"]} for row in rows(30, "single")]
+    single = offer(tmp_path, "single", one_choice, choices="{options}")
+    project = write_params(tmp_path)
+    make_with(project, chosen, worse, single)
+    assert list(examples(project, "good").columns) == ["id", "prompt", "completion"]
+    for key in ("chosen", "worse"):
+        table = examples(project, key)
+        assert list(table.columns) == ["id", "prompt", "completion", "rejected"]
+        assert (table["rejected"] != table["completion"]).all()
+        assert (table["rejected"].str.len() > 0).all()
+    before = {
+        key: project.manifest("auxiliary_datasets", key)["files"] for key in ("chosen", "worse")
+    }
+    assert project.set_aside("auxiliary_datasets", "single") is None
+
+    project = write_params(tmp_path, gradient_sketches=objective("grpo"))
+    assert make(project).made == (), "the same examples for every objective without pairs"
+    project = write_params(tmp_path, gradient_sketches=objective("dpo"))
+    make(project)
+    reason = str(project.set_aside("auxiliary_datasets", "good"))
+    assert (
+        "expected pairs of a better and a worse answer for the objective dpo, found nei" in reason
+    )
+    assert "add the template of the worse answer" in reason
+    assert "30 no_preference" in str(project.set_aside("auxiliary_datasets", "single"))
+    assert examples(project, "worse")["rejected"].str.startswith("no idea of ").all()
+    for key, files in before.items():
+        found = project.manifest("auxiliary_datasets", key)["files"]
+        assert found["examples.parquet"] == files["examples.parquet"], key
+    assert make(project).made == ()
+
+
+def test_conversations_are_checked_like_other_rows(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    target = rows(40, "target")
+
+    def talk(question: str, answer: str) -> dict[str, Any]:
+        asked = [{"from": "system", "value": "Be kind."}, {"from": "human", "value": question}]
+        return {"talk": [*asked, {"from": "gpt", "value": answer}]}
+
+    content = [talk(row["question"], row["answer"]) for row in rows(30, "talk")]
+    leaked = [talk(f"{row['question']}\n{row['options']}", row["answer"]) for row in target[:3]]
+    unanswered = {"talk": [{"from": "human", "value": "is anybody there?"}]}
+    entry = offer(tmp_path, "talk", [*content, *leaked, unanswered, content[0]], messages="talk")
+    del entry["prompt"], entry["completion"]
+    make_with(project, entry)
+    found = card(project, "talk")
+    assert found["dropped"] == {"duplicate": 1, "empty": 1, "overlap": {"desk": 3}}
+    assert found["usable"] == 30
+    messages = json.loads(examples(project, "talk")["prompt"][0])
+    assert [message["role"] for message in messages] == ["system", "user"]

@@ -12,6 +12,8 @@ from small_project import offer, rows, small_project, write_pool
 
 from appraise.artifacts import read_json, write_json
 from appraise.errors import ArtifactError, OfferError
+from appraise.examples.templates import RowTemplates
+from appraise.params import read_params
 from appraise.project import Project, Recipe
 from appraise.steps import offers
 from appraise.steps.step import run
@@ -46,6 +48,10 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"prompt": "{question.__class__}"}, "expected plain column names in braces"),
         ({"prompt": "{question"}, "prompt template '{question'"),
+        ({"rejected": "{0}"}, "rejected template '{0}': expected plain column names"),
+        ({"where": {"question": "*"}}, "where: question: expected a regular expression, found '*'"),
+        ({"where": "why"}, "where: Input should be a valid dictionary, found 'why'"),
+        ({"messages": "talk"}, "messages: expected a conversation in place of prompt and complet"),
         (
             {"source": "owner/name", "sha256": None},
             "expected the revision (a commit) of the hub id",
@@ -124,13 +130,34 @@ def test_order_in_the_file_matters_for_who_was_first_and_a_day_more(tmp_path: Pa
     assert read_json(project.open("offers") / "offers.json")["order"] == ["b", "c", "a"]
 
 
-def test_the_demo_pools() -> None:
-    pool = offers.read_pool(ROOT / "pools" / "demo.yaml", ROOT)
-    raw = yaml.safe_load((ROOT / "pools" / "demo.yaml").read_text(encoding="utf-8"))
-    assert len(pool.offers) == len(raw["offers"]) == 16
+@pytest.mark.parametrize(
+    ("name", "count", "prices"),
+    [
+        ("demo", 16, {60, 100, 150}),
+        ("math", 7, {118, 148, 150, 161, 179, 181, 284}),
+        ("preferences", 12, {60, 100, 150}),
+    ],
+)
+def test_the_pools_that_come_with_it(name: str, count: int, prices: set[float]) -> None:
+    pool = offers.read_pool(ROOT / "pools" / f"{name}.yaml", ROOT)
+    raw = yaml.safe_load((ROOT / "pools" / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert len(pool.offers) == len(raw["offers"]) == count
     assert pool.set_aside == ()
     assert pool.prices_are_examples
-    assert {one.price for one in pool.offers} == {60, 100, 150}
+    assert {one.price for one in pool.offers} == prices
+
+
+@pytest.mark.parametrize(("name", "objective"), [("math", "grpo"), ("preferences", "dpo")])
+def test_settings_for_other_objectives(name: str, objective: str) -> None:
+    params = read_params(ROOT / "pools" / f"{name}.params.yaml")
+    assert params.gradient_sketches.objective.kind == objective
+    assert params.offers.pool == Path(f"pools/{name}.yaml")
+    usual = read_params(ROOT / "params.yaml")
+    assert params.base_model.lora == usual.base_model.lora
+    components = [one for target in params.target_sets.values() for one in target.components]
+    pool = offers.read_pool(ROOT / params.offers.pool, ROOT)
+    for source in (*components, *pool.offers):
+        assert RowTemplates.of(source).gives_pairs == (objective == "dpo")
 
 
 def test_offers_of_an_earlier_version_are_one_line(tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ import random
 from pathlib import Path
 
 import pytest
-from small_project import TARGET_ROWS, rows, small_project, write_lines, write_params
+from small_project import (
+    TARGET_ROWS,
+    objective,
+    rows,
+    small_project,
+    write_lines,
+    write_params,
+)
 
 from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, OfferError
@@ -42,9 +49,11 @@ def test_splits_are_disjoint_and_as_large_as_asked(tmp_path: Path) -> None:
     prompts = [normalise(prompt) for table in tables.values() for prompt in table["prompt"]]
     assert len(set(prompts)) == 20
     test = tables["test"]
-    assert list(test.columns) == ["id", "prompt", "completion", "component", "choices", "answer"]
+    columns = ["id", "prompt", "completion", "component", "choices", "answer", "rejected"]
+    assert list(test.columns) == columns
     for _, row in test.iterrows():
         assert row["choices"][row["answer"]] == row["completion"]
+        assert row["rejected"] == "A. nothing at all"
 
 
 def test_order_of_rows_does_not_matter_and_a_second_run_computes_nothing(tmp_path: Path) -> None:
@@ -159,3 +168,69 @@ def test_the_tokenizer_is_needed_whole(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"expected tokenizer\.json with SHA-256"):
         run(target_sets.STEP, project)
+
+
+def test_an_objective_of_pairs_needs_pairs(tmp_path: Path) -> None:
+    small_project(tmp_path)
+    plain = {name: value for name, value in COMPONENT.items() if name != "choices"}
+    target = {"title": "A desk", "value": 6, "test": 10, "components": [plain]}
+    for kind in ("sft", "grpo"):
+        project = write_params(
+            tmp_path, target_sets={"desk": target}, gradient_sketches=objective(kind)
+        )
+        made = run(target_sets.STEP, project).made
+        assert made == (("desk",) if kind == "sft" else ()), "this objective changes no example"
+    assert "rejected" not in read_table(project.open("target_sets", "desk") / "value.parquet")
+    project = write_params(
+        tmp_path, target_sets={"desk": target}, gradient_sketches=objective("dpo")
+    )
+    with pytest.raises(
+        OfferError, match=r"target desk, component desk: .* found neither `rejected`"
+    ):
+        run(target_sets.STEP, project)
+
+
+def test_pairs_are_the_same_whatever_the_objective(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    run(target_sets.STEP, project)
+    before = project.manifest("target_sets", "desk")["files"]
+    project = write_params(tmp_path, gradient_sketches=objective("dpo"))
+    assert run(target_sets.STEP, project).made == ("desk",)
+    assert project.manifest("target_sets", "desk")["files"] == before
+
+
+def test_a_worse_answer_that_is_none_and_one_that_is_too_long(tmp_path: Path) -> None:
+    good = [row | {"worse": f"maybe {i}"} for i, row in enumerate(rows(TARGET_ROWS, "target"))]
+    good[0]["worse"] = good[0]["answer"].upper()
+    good[1]["worse"] = " "
+    good[2]["worse"] = "maybe " * 60
+    good[3]["worse"] = "ma\x00ybe"
+    small_project(tmp_path)
+    write_lines(tmp_path / "files" / "target.jsonl", good)
+    component = COMPONENT | {"rejected": "{worse}"}
+    for kind, too_long in (("sft", {}), ("dpo", {"too_long": 1})):
+        target = {"title": "A desk", "value": 6, "test": 10, "components": [component]}
+        project = write_params(
+            tmp_path, target_sets={"desk": target}, gradient_sketches=objective(kind)
+        )
+        run(target_sets.STEP, project)
+        card = read_json(project.open("target_sets", "desk") / "card.json")["components"][0]
+        assert card["dropped"] == {"encoding": 1, "no_preference": 2} | too_long
+
+
+def test_rows_that_where_leaves_out_may_be_in_the_pool(tmp_path: Path) -> None:
+    from appraise.examples.overlap import known_fingerprints
+
+    content = rows(TARGET_ROWS, "target")
+    small_project(tmp_path)
+    project = with_components(tmp_path, COMPONENT | {"where": {"question": "[02468] [?]$"}})  # type: ignore[dict-item]
+    run(target_sets.STEP, project)
+    folder = project.open("target_sets", "desk")
+    assert read_json(folder / "card.json")["components"][0]["rows"] == TARGET_ROWS / 2
+    known = set(read_table(folder / target_sets.FINGERPRINTS)["fingerprint"])
+    even, odd = (
+        known_fingerprints(f"{row['question']}\n{row['options']}" for row in content[start::2])
+        for start in (0, 1)
+    )
+    assert known == set(even)
+    assert known.isdisjoint(odd)

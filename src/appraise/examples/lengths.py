@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from appraise.artifacts import sha256_file
 from appraise.errors import ArtifactError
+from appraise.examples.conversations import messages_of
 from appraise.examples.templates import Example
+from appraise.language_model.prompts import plain_texts
 from appraise.params import BaseModelParams
 from appraise.project import Project
 
@@ -14,9 +16,9 @@ TOKENIZER = "tokenizer.json"
 
 
 class TokenCounter:
-    """Counts tokens of a prompt with its completion, in the base model's plain format.
+    """Counts tokens of a prompt with its completion, as the model reads them.
 
-    A chat template's own tokens (a constant of some tens) are not in the count.
+    A chat template's own tokens (some for each turn) are not in the count.
 
     Raises:
         ArtifactError: the base model's tokenizer has not been made or is damaged.
@@ -40,18 +42,21 @@ class TokenCounter:
     def count(self, examples: Sequence[Example]) -> list[int]:
         """Tokens of each example; 0 for one that could not be read."""
         texts = [_text(example, self._params) for example in examples]
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
+        encodings = self._tokenizer.encode_batch_fast(texts)  # with a BOS where the model reads one
+        return [
+            len(encoding.ids) if text else 0
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
 
 
 def _text(example: Example, params: BaseModelParams) -> str:
     if example.prompt is None or example.completion is None:
         return ""
-    prompt, completion = params.prompt, params.completion
-    if params.chat:
-        prompt, completion = "{prompt}", "{completion}"
-    return prompt.replace("{prompt}", example.prompt) + completion.replace(
-        "{completion}", example.completion
-    )
+    if not params.chat:
+        return "".join(plain_texts(params, example.prompt, example.completion))
+    messages = messages_of(example.prompt)
+    said = [one["content"] for one in messages] if messages else [example.prompt]
+    return "\n".join(said) + example.completion
 
 
 def length_settings(project: Project) -> dict[str, object]:

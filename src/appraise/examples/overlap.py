@@ -2,7 +2,7 @@
 
 Two prompts overlap when they are equal after normalisation, or when their questions are: the
 prompt without the lines of its options. So a question is recognised when a pool writes its options
-in another way than the target does.
+in another way than the target does. A conversation's question is the last message of its user.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
+
+from appraise.examples.conversations import USER, messages_of
 
 _OPTION = re.compile(r"\(?[A-Z][.:)]\s")
 _HEADING = re.compile(r"(question|options|choices|answer)\s*:?", re.IGNORECASE)
@@ -45,7 +47,13 @@ def example_id(prompt: str, completion: str) -> str:
 
 
 def question(prompt: str) -> str:
-    """The prompt without the lines of its options (`A. …`, `B: …`) and without bare headings."""
+    """The prompt without the lines of its options (`A. …`, `B: …`) and without bare headings.
+
+    Of a conversation the same of its user's last message.
+    """
+    asked = [message for message in messages_of(prompt) or () if message["role"] == USER]
+    if asked:
+        return question(asked[-1]["content"])
     lines = prompt.splitlines()
     first = next((i for i, line in enumerate(lines) if _OPTION.match(line.strip())), len(lines))
     if first == 0 or not any(_OPTION.match(line.strip()) for line in lines[first + 1 :]):

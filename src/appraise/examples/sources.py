@@ -136,25 +136,45 @@ class Examples:
 
 
 def read_examples(
-    source: Source, root: Path, max_row_bytes: int, group: str | None = None
+    source: Source,
+    root: Path,
+    max_row_bytes: int,
+    *,
+    group: str | None = None,
+    seed: int = 0,
+    pairs: bool = False,
 ) -> Examples:
-    """The rows of a source through its templates.
+    """The rows of a source, those that its `where` keeps, through its templates.
+
+    Args:
+        group: template of what no two splits may share.
+        seed: by which a wrong one of the choices is drawn.
+        pairs: whether each row must have a worse answer too.
 
     Raises:
         SourceError: see `read_rows`.
-        OfferError: no rows, or something that is not a template.
+        OfferError: no rows, no pairs where they are needed, or something that is not a template.
     """
-    templates = RowTemplates.of(source, group)
+    templates = RowTemplates.of(source, group, seed)
+    if pairs and not templates.gives_pairs:
+        raise OfferError(
+            f"{source.source}: expected pairs of a better and a worse answer for the objective "
+            "dpo, found neither `rejected` nor `choices`; add the template of the worse answer, or "
+            "of choices of which a wrong one is drawn"
+        )
     examples: list[Example] = []
     columns: set[str] = set()
     for row in read_rows(source, root, max_row_bytes):
         columns.update(row.columns)
-        if row.unreadable is None:
-            examples.append(templates.example(row.number, row.size, row.columns))
-        else:
+        if row.unreadable is not None:
             examples.append(Example(row.number, row.size, None, None, unreadable=row.unreadable))
+        elif templates.keeps(row.columns):
+            examples.append(templates.example(row.number, row.size, row.columns))
     if not examples:
-        raise OfferError(f"{source.source}: expected rows, found none")
+        if columns:
+            templates.check(columns)
+        wanted = "rows in which each `where` is found" if columns else "rows"
+        raise OfferError(f"{source.source}: expected {wanted}, found none")
     return Examples(source.source, templates, tuple(examples), frozenset(columns))
 
 

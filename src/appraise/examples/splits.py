@@ -32,8 +32,8 @@ def without_duplicates(examples: Iterable[Example], by_prompt: bool = False) -> 
     return sorted(kept.values(), key=lambda example: example.id)
 
 
-def _text(example: Example) -> tuple[str, str]:
-    return (example.prompt or "", example.completion or "")
+def _text(example: Example) -> tuple[str, ...]:
+    return (example.prompt or "", example.completion or "", example.rejected or "")
 
 
 def marks(example: Example) -> set[str]:

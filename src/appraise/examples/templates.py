@@ -1,9 +1,12 @@
-"""Row templates: a row's columns become a prompt, a completion and, for a target, its choices.
+"""Row templates: a row's columns become a prompt, a completion, its choices, a worse answer.
 
 A template is text with `{column}` in it, as in `"{passage}\\n{question}\\n{options}"`. It can name
 columns and nothing else: no attributes, indexes, conversions or formats. `{column:-text}` leaves
 out `text` where the column starts with it; `{column:unlabelled}` leaves out an answer's label, as
 in `B. bank`. `{{` and `}}` are braces.
+
+A column with a conversation can stand for prompt and completion: the assistant's last message is
+the completion, and what goes before it the prompt (`conversations`).
 """
 
 from __future__ import annotations
@@ -19,12 +22,17 @@ from functools import cached_property
 from typing import Any, Literal
 
 from appraise.errors import OfferError
-from appraise.examples.overlap import example_id, normalise
+from appraise.examples.choices import answer_of, choices_of, differs, without_label, wrong_choice
+from appraise.examples.conversations import as_prompt, conversation, last_answer
+from appraise.examples.overlap import example_id
 from appraise.params import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LABEL = re.compile(r"([A-Z])[.:)]\s")
 UNLABELLED = "unlabelled"
+SEARCHED = 10_000  # characters of a column in which a `where` is looked for
+
+Role = Literal["prompt", "completion", "rejected", "choices", "group", "messages", "where"]
+_ANSWERS = ("completion", "rejected")
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Example:
         answer: index of the completion in `choices`; None without choices or without a match.
         group: what no two splits may share; None: the prompt itself.
         unreadable: why the row could not be read, or None.
+        rejected: the worse answer of a pair, if the source gives pairs.
     """
 
     row: int
@@ -50,6 +59,12 @@ class Example:
     answer: int | None = None
     group: str | None = None
     unreadable: str | None = None
+    rejected: str | None = None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether there are two different answers, a better and a worse one."""
+        return self.completion is not None and differs(self.completion, self.rejected)
 
     @cached_property
     def id(self) -> str:
@@ -66,13 +81,21 @@ class Template:
     """
 
     text: str
-    role: Literal["prompt", "completion", "choices", "group"]
+    role: Role
 
     def __post_init__(self) -> None:
         if not self.parts:
             raise OfferError(
                 f"{self.role} template: expected text with {{column}} names, found none"
             )
+
+    @classmethod
+    def of_column(cls, name: str, role: Role) -> Template:
+        """The template that is a column as text; OfferError when the name cannot be one."""
+        template = cls(f"{{{name}}}", role)
+        if template.columns != (name,):
+            raise OfferError(f"{role}: expected the name of a column, found {name!r}")
+        return template
 
     @cached_property
     def parts(self) -> tuple[tuple[str, str | None, str], ...]:
@@ -104,8 +127,8 @@ class Template:
     def render(self, row: Mapping[str, Any]) -> str:
         """The row as text. A column that this row lacks is empty.
 
-        A list gives its first element in a completion (several right answers) and a line for
-        each element elsewhere (options).
+        A list gives its first element in an answer (several right ones) and a line for each
+        element elsewhere (options). A conversation gives its last answer in an answer.
         """
         rendered = ""
         for literal, name, form in self.parts:
@@ -120,8 +143,11 @@ class Template:
         return _SURROGATE.sub("\ufffd", rendered).strip()
 
     def _value(self, value: Any) -> str:
+        messages = conversation(value) if self.role in _ANSWERS else None
+        if messages is not None:
+            return last_answer(messages)[1]
         if isinstance(value, str):
-            listed = _listed(value) if self.role == "completion" else None
+            listed = _listed(value) if self.role in _ANSWERS else None
             return value.strip() if listed is None else self._value(listed)
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
@@ -129,7 +155,7 @@ class Template:
             return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
         if isinstance(value, Iterable):
             items = [self._value(item) for item in value]
-            return (items[0] if items else "") if self.role == "completion" else "\n".join(items)
+            return (items[0] if items else "") if self.role in _ANSWERS else "\n".join(items)
         return str(value)
 
 
@@ -150,43 +176,14 @@ def _listed(text: str) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def choices_of(text: str) -> tuple[str, ...]:
-    """The choices in a rendered text: its lines, or what follows `A.`, `B.`, … when so labelled.
-
-    A labelled choice may have several lines: only the next label in the alphabet starts the next.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    label = _LABEL.match(lines[0]) if lines else None
-    if label is None or label[1] != "A":
-        return tuple(lines)
-    choices: list[str] = []
-    for line in lines:
-        label = _LABEL.match(line)
-        if label is not None and label[1] == chr(ord("A") + len(choices)):
-            choices.append(line)
-        else:
-            choices[-1] += f"\n{line}"
-    return tuple(choices)
-
-
-def without_label(text: str) -> str:
-    """An answer without the label it starts with: `B. bank` is `bank`."""
-    label = _LABEL.match(text)
-    return text[label.end() :].strip() if label else text
-
-
-def answer_of(completion: str, choices: tuple[str, ...]) -> int | None:
-    """Index of the choice that the completion is: exactly, or as the only one when normalised."""
-    if completion in choices:
-        return choices.index(completion)
-    plain = normalise(completion)
-    alike = [index for index, choice in enumerate(choices) if normalise(choice) == plain]
-    return alike[0] if len(alike) == 1 else None
-
-
 @dataclass(frozen=True)
 class RowTemplates:
     """The templates of one source.
+
+    Attributes:
+        rejected: the worse answer; without it a wrong one of the `choices` is drawn by `seed`.
+        messages: the column with a conversation, in place of prompt and completion.
+        where: columns, and what must be found in each of them for a row to be read.
 
     Raises:
         OfferError: one of them is not a template.
@@ -196,23 +193,53 @@ class RowTemplates:
     completion: Template
     choices: Template | None = None
     group: Template | None = None
+    rejected: Template | None = None
+    messages: Template | None = None
+    where: tuple[tuple[Template, re.Pattern[str]], ...] = ()
+    seed: int = 0
 
     @classmethod
-    def of(cls, source: Source, group: str | None = None) -> RowTemplates:
-        """The templates of an offer or of a target's component."""
+    def of(cls, source: Source, group: str | None = None, seed: int = 0) -> RowTemplates:
+        """The templates of an offer or of a target's component.
+
+        Raises:
+            OfferError: one of them is not a template, an expression does not compile, or there are
+                both messages and a prompt or a completion.
+        """
+        _check_messages(source)
         return cls(
             prompt=Template(source.prompt, "prompt"),
             completion=Template(source.completion, "completion"),
-            choices=None if source.choices is None else Template(source.choices, "choices"),
-            group=None if group is None else Template(group, "group"),
+            choices=_optional(source.choices, "choices"),
+            group=_optional(group, "group"),
+            rejected=_optional(source.rejected, "rejected"),
+            messages=(
+                None if source.messages is None else Template.of_column(source.messages, "messages")
+            ),
+            where=tuple(
+                (Template.of_column(name, "where"), _compiled(name, expression))
+                for name, expression in source.where.items()
+            ),
+            seed=seed,
         )
+
+    @property
+    def used(self) -> tuple[Template, ...]:
+        """Those that a row goes through."""
+        asked = (self.messages,) if self.messages else (self.prompt, self.completion)
+        columns = tuple(template for template, _ in self.where)
+        templates = (*asked, self.rejected, self.choices, self.group, *columns)
+        return tuple(template for template in templates if template)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are named, each once."""
-        templates = (self.prompt, self.completion, self.choices, self.group)
-        names = [name for template in templates if template for name in template.columns]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(name for template in self.used for name in template.columns))
+
+    @property
+    def gives_pairs(self) -> bool:
+        """Whether a row has a worse answer too."""
+        return self.rejected is not None or self.choices is not None
 
     def check(self, columns: Iterable[str]) -> None:
         """Check that each template's columns exist in the source.
@@ -221,26 +248,68 @@ class RowTemplates:
             OfferError: a column that no row has; the message lists those that exist.
         """
         found = sorted(columns)
-        for template in (self.prompt, self.completion, self.choices, self.group):
-            for name in template.columns if template else ():
+        for template in self.used:
+            for name in template.columns:
                 if name not in found:
                     raise OfferError(
-                        f"{template.role if template else ''} template: expected a column {name}, "
+                        f"{template.role} template: expected a column {name}, "
                         f"found {', '.join(found)}; name one of these in the template"
                     )
 
+    def keeps(self, row: Mapping[str, Any]) -> bool:
+        """Whether every expression of `where` is found in the first 10,000 characters."""
+        return all(
+            pattern.search(template.render(row)[:SEARCHED]) for template, pattern in self.where
+        )
+
     def example(self, number: int, size: int, row: Mapping[str, Any]) -> Example:
         """One row as an example."""
-        completion = self.completion.render(row)
+        prompt, completion = self._asked(row)
         choices = choices_of(self.choices.render(row)) if self.choices else None
         if choices is not None and self.choices is not None and self.choices.unlabelled:
             choices = tuple(without_label(choice) for choice in choices)  # labels part them first
+        if self.rejected is not None:
+            rejected: str | None = self.rejected.render(row)
+        else:
+            identity = example_id(prompt, completion)
+            rejected = wrong_choice(identity, completion, choices or (), self.seed)
         return Example(
             row=number,
             size=size,
-            prompt=self.prompt.render(row),
+            prompt=prompt,
             completion=completion,
             choices=choices,
             answer=None if choices is None else answer_of(completion, choices),
             group=self.group.render(row) if self.group else None,
+            rejected=rejected,
         )
+
+    def _asked(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """Prompt and completion; a conversation without an answer has no text."""
+        if self.messages is None:
+            return self.prompt.render(row), self.completion.render(row)
+        before, answer = last_answer(conversation(row.get(self.messages.columns[0])) or [])
+        return as_prompt(before), answer
+
+
+def _optional(text: str | None, role: Role) -> Template | None:
+    return None if text is None else Template(text, role)
+
+
+def _check_messages(source: Source) -> None:
+    for name in ("prompt", "completion"):
+        given = getattr(source, name) != Source.model_fields[name].default
+        if source.messages is not None and given:
+            raise OfferError(
+                f"messages: expected a conversation in place of prompt and completion, found "
+                f"`{name}` too; leave one of them out"
+            )
+
+
+def _compiled(column: str, expression: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise OfferError(
+            f"where: {column}: expected a regular expression, found {expression[:60]!r}: {error}"
+        ) from None

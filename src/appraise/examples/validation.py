@@ -22,20 +22,22 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.expectations.expectation import Expectation
 
-REASONS = ("unreadable", "too_large", "empty", "encoding", "answer_not_in_choices", "too_long")
 FATAL = ("unreadable", "too_large")  # the file is not what it claims to be
-INVALID = ("empty", "encoding", "answer_not_in_choices")  # the provider's fault; too_long is not
+INVALID = ("empty", "encoding", "answer_not_in_choices", "no_preference")  # the provider's fault
+REASONS = (*FATAL, *INVALID, "too_long")
+_BROKEN = "[\x00\ufffd]"
 _SHOWN_ROWS = 20
 _SHOWN_TEXT = 80
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a row may be."""
+    """What a row may be, and whether it must have a worse answer too."""
 
     max_row_bytes: int
     max_tokens: int
     min_rows: int
+    pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ class _Check:
 
 
 def validate(name: str, dataset: Examples, tokens: Sequence[int], limits: Limits) -> Validation:
-    """Check schema, non-empty text, encoding, choices, lengths, row sizes and duplicates.
+    """Check schema, non-empty text, encoding, choices, pairs, lengths, row sizes, duplicates.
 
     Args:
         name: the dataset's id, for Data Docs.
-        tokens: tokens of prompt and completion, of each example.
+        tokens: tokens of prompt and completion (of a pair the longer one), of each example.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
@@ -131,12 +133,18 @@ def _checks(dataset: Examples, limits: Limits) -> list[_Check]:
     for column in ("prompt", "completion"):
         text = gxe.ExpectColumnValuesToMatchRegex(column=column, regex=r"\S")
         checks.append(_Check(text, column, "empty", "no text"))
-        clean = gxe.ExpectColumnValuesToNotMatchRegex(column=column, regex="[\x00\ufffd]")
+        clean = gxe.ExpectColumnValuesToNotMatchRegex(column=column, regex=_BROKEN)
         checks.append(_Check(clean, column, "encoding", "U+FFFD or NUL in the text"))
     if dataset.templates.choices:
         answer = gxe.ExpectColumnValuesToNotBeNull(column="answer")
         sentence = "the completion is not one of the choices"
         checks.append(_Check(answer, "answer", "answer_not_in_choices", sentence))
+    if dataset.templates.rejected or limits.pairs:
+        pair = gxe.ExpectColumnValuesToNotBeNull(column="rejected")
+        sentence = "no worse answer, or the same as the completion"
+        checks.append(_Check(pair, "rejected", "no_preference", sentence))
+        clean = gxe.ExpectColumnValuesToNotMatchRegex(column="rejected", regex=_BROKEN)
+        checks.append(_Check(clean, "rejected", "encoding", "U+FFFD or NUL in the text"))
     length = gxe.ExpectColumnValuesToBeBetween(column="tokens", max_value=limits.max_tokens)
     checks.append(_Check(length, "tokens", "too_long", f"at most {limits.max_tokens} tokens"))
     unique = gxe.ExpectCompoundColumnsToBeUnique(column_list=["prompt", "completion"])
@@ -153,6 +161,7 @@ def _table(dataset: Examples, tokens: Sequence[int]) -> Any:
             "row": [example.row for example in examples],
             "prompt": [example.prompt for example in examples],
             "completion": [example.completion for example in examples],
+            "rejected": [example.rejected if example.is_pair else None for example in examples],
             "tokens": list(tokens),
             "size": [example.size for example in examples],
             "answer": pd.array([example.answer for example in examples], dtype="Int64"),

@@ -1,7 +1,8 @@
 """The base model: brought into one folder of safetensors, loaded from there, fingerprinted.
 
 Sources are a GGUF file (also inside a zip or wheel), a local folder in the hub's layout, and a
-hub id. Only safetensors, JSON and text are taken; code that comes with a model is never run.
+hub id. Only safetensors, JSON and text are taken; code that comes with a model is never run. Any
+causal language model of transformers will do, a quantised one with its own quantisation.
 """
 
 from __future__ import annotations
@@ -11,19 +12,32 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-from appraise.artifacts import read_arrays, sha256_file, sha256_json, write_arrays, write_json
+from appraise.artifacts import (
+    read_arrays,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_arrays,
+    write_json,
+)
 from appraise.errors import ModelError
-from appraise.language_model.lora import adapted_modules, initial_a
-from appraise.params import BaseModelParams
+from appraise.language_model.lora import adapted_modules, initial_a, widths
+from appraise.params import BaseModelParams, Lora
 
+CONFIG = "config.json"
 LORA = "lora.safetensors"
 FINGERPRINT = "fingerprint.json"
 TAKEN = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+LEFT = ("*/*", "consolidated*", "adapter_*")  # other layouts of the weights, adapters
+TOKENIZER = ("*token*", "*vocab*", "*chat_template*", "*.jinja", "*.model", "merges.txt")
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
@@ -37,16 +51,56 @@ def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
         with _gguf(params, root) as path:
             _from_gguf(path, folder)
     elif (root / source).is_dir():
-        for pattern in TAKEN:
-            for path in sorted((root / source).glob(pattern)):
-                shutil.copy(path, folder / path.name)
+        for path in _taken(root / source):
+            shutil.copy(path, folder / path.name)
     else:
         _from_hub(params, folder)
-    model = load(folder)
-    modules = adapted_modules(model, params.lora)
-    arrays = {n: initial_a(n, m.in_features, params.lora).numpy() for n, m in modules.items()}
-    write_arrays(folder / LORA, arrays, params.lora.model_dump(mode="json"))
+    model, tokenizer = load(folder), load_tokenizer(folder)
+    _check_causal(model)
+    if not (folder / "tokenizer.json").is_file():  # made of older layouts; `lengths` reads it
+        tokenizer.save_pretrained(str(folder))
+    arrays = {
+        name: initial_a(name, width[0], params.lora).numpy()
+        for name, module in adapted_modules(model, params.lora).items()
+        if (width := widths(module))
+    }
+    write_arrays(folder / LORA, arrays, _settings(params.lora))
     write_json(folder / FINGERPRINT, fingerprint(params, folder))
+
+
+def _taken(source: Path) -> list[Path]:
+    return [p for p in sorted(source.iterdir()) if _named(p, TAKEN) and not _named(p, LEFT)]
+
+
+def _named(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(path.name, pattern) for pattern in patterns)
+
+
+def _settings(lora: Lora) -> dict[str, Any]:
+    """LoRA's settings, without those that are not given."""
+    return lora.model_dump(mode="json", exclude_none=True)
+
+
+def _check_causal(model: Any) -> None:
+    """No logit may depend on a later token, as they do in BERT and its like."""
+    states: list[torch.Tensor] = []
+
+    def keep(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        states.append(output.requires_grad_())
+        return states[-1]
+
+    device = model.get_input_embeddings().weight.device
+    handle = model.get_input_embeddings().register_forward_hook(keep)
+    try:
+        logits = model(input_ids=torch.arange(8, device=device)[None], use_cache=False).logits
+    finally:
+        handle.remove()
+    (slope,) = torch.autograd.grad(logits[0, 3].float().square().sum(), states[:1])
+    if slope[0, 4:].any():
+        raise ModelError(
+            f"base_model: expected a causal language model, found {type(model).__name__}, in which "
+            "tokens see those after them"
+        )
 
 
 def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, Any]:
@@ -55,15 +109,13 @@ def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, Any]:
         p.name: sha256_file(p) for p in sorted(folder.glob("*.safetensors")) if p.name != LORA
     }
     tokenizer = {
-        p.name: sha256_file(p)
-        for p in sorted(folder.iterdir())
-        if "token" in p.name or p.suffix in (".jinja", ".model") or p.name == "vocab.json"
+        path.name: sha256_file(path) for path in sorted(folder.iterdir()) if _named(path, TOKENIZER)
     }
     parts = {
         "weights": weights,
-        "config": sha256_file(folder / "config.json"),
+        "config": sha256_file(folder / CONFIG),
         "tokenizer": tokenizer,
-        "lora": params.lora.model_dump(mode="json"),
+        "lora": _settings(params.lora),
         "lora_a": sha256_file(folder / LORA),
         "format": params.model_dump(
             mode="json", include={"prompt", "completion", "chat", "max_length"}
@@ -141,8 +193,9 @@ def _from_hub(params: BaseModelParams, folder: Path) -> None:
                 revision=params.revision,
                 local_dir=temporary,
                 allow_patterns=list(TAKEN),
+                ignore_patterns=list(LEFT),
             )
-            for path in sorted(Path(temporary).glob("*.*")):
+            for path in _taken(Path(temporary)):
                 shutil.move(path, folder / path.name)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
@@ -151,31 +204,55 @@ def _from_hub(params: BaseModelParams, folder: Path) -> None:
         ) from None
 
 
-def load(folder: Path) -> Any:
-    """The base model in evaluation mode, float32, without gradients of its own parameters."""
+def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+    """The base model in evaluation mode, without gradients of its own parameters.
+
+    Args:
+        dtype: of the weights; a quantised model keeps its own.
+
+    Raises:
+        ModelError: there is none, weights are missing, or what its quantisation needs is.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
+    quantised = (folder / CONFIG).is_file() and "quantization_config" in read_json(folder / CONFIG)
+    how = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True
+        made: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder), output_loading_info=True, use_safetensors=True, **_LOCAL, **how
         )
-    except (OSError, ValueError) as error:
+    except ImportError as error:
+        raise ModelError(
+            f"base_model: expected the package that its quantisation needs, found none "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from None
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"base_model: expected a causal language model in safetensors, found "
             f"{' '.join(str(error).split())[:200]}"
         ) from None
-    return model.eval().requires_grad_(False)
+    model, found = made
+    if found["missing_keys"]:
+        raise ModelError(
+            f"base_model: expected all weights, found none of "
+            f"{', '.join(sorted(found['missing_keys'])[:3])}; take the whole model"
+        )
+    return (model if quantised else model.to(device)).eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The base model's tokenizer."""
+    """The base model's tokenizer.
+
+    Raises:
+        ModelError: there is none, or the package that reads it is missing.
+    """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError) as error:
+        return AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
+    except (OSError, ValueError, ImportError) as error:
         raise ModelError(
             f"base_model: expected a tokenizer, found {' '.join(str(error).split())[:200]}"
         ) from None

@@ -22,7 +22,7 @@ import yaml
 
 from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
-from appraise.language_model.prompts import texts
+from appraise.language_model.prompts import cut, texts, token_ids
 from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
 from appraise.params import BaseModelParams
@@ -143,15 +143,10 @@ def likelihoods(
     top = trunk.top(model)
 
     def one(item: Item) -> tuple[Likelihood, ...]:
-        left = tokenizer(item.asked, add_special_tokens=False)["input_ids"]
-        rights = [tokenizer(a, add_special_tokens=False)["input_ids"] for a in item.answers]
-        room = max_length - max(map(len, rights))
-        if not left or room < 1 or not all(rights):
-            raise ModelError(
-                f"evaluation: expected a prompt and answers below {max_length} tokens, found "
-                f"{len(left)} and {sorted(map(len, rights))} in {item.asked[-60:]!r}"
-            )
-        found = tuple(continuations(top, trunk, left[-room:], rights))
+        pairs = [token_ids(tokenizer, item.asked, answer) for answer in item.answers]
+        rights = [right for _, right in pairs]
+        left = cut(tokenizer, pairs[0][0], max_length - max(map(len, rights)))
+        found = tuple(continuations(top, trunk, left, rights))
         progress()
         return found
 

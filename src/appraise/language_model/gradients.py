@@ -1,18 +1,18 @@
-"""Per-example LoRA gradients, projected while they are made.
+"""Per-example LoRA gradients in one backward pass, projected while they are made.
 
 At B = 0 the gradient of the loss with respect to A is exactly 0, and that with respect to B of a
 module with input x and output gradient δ is (α/r) Σ_t δ_t (A x_t)ᵀ. It needs no adapter in the
 model: a probe of zeros is added to the module's output, and its gradient is δ. Modules below the
-first probe build no graph.
-
-An example is computed alone, without padding: its bytes depend on no other example.
+first probe build no graph. The examples of a pack share the pass; each has its own rows of A x and
+δ, and so its own gradient, module after module added into the projection and forgotten.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,135 +20,197 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from appraise.language_model.lora import widths
+from appraise.language_model.objectives import Prepared, Term
+from appraise.language_model.packing import Packing
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.workers import workers
-from appraise.numerics.projection import count_sketch_tables
+from appraise.numerics.projection import CountSketch, Identity
+
+PACK = 512  # tokens; larger packs are no faster
+Projection = CountSketch | Identity
+Captured = dict[int, list[tuple[torch.Tensor, torch.Tensor]]]  # module → (A x, probe) of each pass
 
 
 @dataclass(frozen=True)
-class Sketch:
-    """Gradients of examples, one row each.
+class Row:
+    """The gradient of one example, projected.
 
     Attributes:
-        rows: (m, d) float32, projected gradients of the mean negative log-likelihood.
-        loss: (m,) float32, nats per completion token.
-        tokens: (m,) int64, length of each sequence.
-        kept: which of the given examples have a row; the others had a non-finite loss or gradient.
-        native_dimension: length of a gradient before projection.
+        values: (d,) float64.
+        loss: Σ weight · negative log-likelihood: for SFT the mean, in nats per completion token.
+        norm: length of the gradient before it was projected.
     """
 
-    rows: NDArray[np.float32]
-    loss: NDArray[np.float32]
-    tokens: NDArray[np.int64]
-    kept: tuple[int, ...]
-    native_dimension: int
+    values: NDArray[np.float64]
+    loss: float
+    norm: float
 
-
-def completion_loss(
-    model: Any, encoded: Encoded, inputs: Mapping[str, torch.Tensor] | None = None
-) -> torch.Tensor:
-    """Negative log-likelihood of each completion token, (n_completion,) float32, in nats.
-
-    Args:
-        inputs: what the model is called with, if not the token ids (see `Trunk`).
-    """
-    ids = torch.tensor([encoded.ids])
-    keep = encoded.n_completion + 1  # logits only where a completion token is predicted
-    given = inputs or {"input_ids": ids}
-    logits = model(**given, logits_to_keep=keep, use_cache=False).logits[0, -keep:-1]
-    return torch.nn.functional.cross_entropy(
-        logits.float(), ids[0, encoded.n_prompt :], reduction="none"
-    )
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are finite."""
+        return bool(np.isfinite(self.loss) and np.isfinite(self.values).all())
 
 
 class LoraGradients:
     """Gradients with respect to B of every adapted module, concatenated in order of their names.
 
-    Use as a context: hooks are on the model inside it.
+    Use as a context: probes and attention are in the model inside it.
+
+    Args:
+        model: in evaluation mode, its parameters without gradients.
+        a: A of each adapted module, (rank, in) float32, by name.
+        scale: α/r.
     """
 
     def __init__(self, model: Any, a: Mapping[str, torch.Tensor], scale: float) -> None:
         modules = dict(model.named_modules())
-        self._model, self._scale = model, scale
-        self._modules = [(modules[name], a[name]) for name in sorted(a)]
-        self.size = sum(module.out_features * one.shape[0] for module, one in self._modules)
-        self._local = threading.local()  # examples are computed side by side
+        self._scale = scale
+        self._modules = [(modules[name], _beside(a[name], modules[name])) for name in sorted(a)]
+        self._local = threading.local()  # packs are computed side by side
+        self.packing = Packing(model)
+        sizes = [_outputs(module) * one.shape[0] for module, one in self._modules]
+        self._starts = [sum(sizes[:number]) for number in range(len(sizes))]
+        self.size = sum(sizes)
 
     @contextlib.contextmanager
     def hooked(self) -> Iterator[LoraGradients]:
-        """Put the probes in, and take them out at the end."""
+        """Put probes and attention in, and take them out at the end."""
         handles = [
             module.register_forward_hook(self._probe(number, a))
             for number, (module, a) in enumerate(self._modules)
         ]
         try:
-            yield self
+            with self.packing.ready():
+                yield self
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _probe(self, number: int, a: torch.Tensor) -> Callable[..., torch.Tensor]:
-        def hook(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+    def _probe(self, number: int, a: torch.Tensor) -> Callable[..., torch.Tensor | None]:
+        def hook(_: Any, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> Any:
+            captured: Captured | None = getattr(self._local, "captured", None)
+            if captured is None:  # a pass of somebody else, sampling completions
+                return None
             probe = torch.zeros_like(output, requires_grad=True)
-            self._local.seen[number] = (inputs[0].detach()[0] @ a.T, probe)
+            low = given[0].detach().reshape(-1, a.shape[1]).float() @ a.T
+            captured.setdefault(number, []).append((low, probe))
             return output + probe
 
         return hook
 
+    def rows(self, examples: Sequence[Prepared], projection: Projection) -> list[Row]:
+        """Projected gradients of the examples of one pack."""
+        totals = np.zeros((len(examples), projection.dimension))
+        squares = np.zeros(len(examples))
+        losses, parts = self._backward([example.terms for example in examples])
+        spans = [example.tokens for example in examples]
+        for start, low, delta in parts:
+            each = zip(torch.split(low, spans), torch.split(delta, spans), strict=True)
+            for number, (x, d) in enumerate(each):
+                values = (self._scale * (d.T @ x)).reshape(-1).cpu().numpy()
+                projection.add(totals[number], start, values)
+                squares[number] += np.square(values, dtype=np.float64).sum()
+        norms = np.sqrt(squares)
+        return [Row(*one) for one in zip(totals, losses, norms.tolist(), strict=True)]
+
     def __call__(self, encoded: Encoded) -> tuple[float, torch.Tensor]:
         """Loss (nats per completion token) and gradient (size,) float32 of one example."""
-        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._local.seen = seen
-        loss = completion_loss(self._model, encoded).mean()
-        inputs = [seen[number] for number in range(len(self._modules))]  # not as they were called
-        deltas = torch.autograd.grad(loss, [probe for _, probe in inputs])
-        parts = [
-            self._scale * (delta[0].T @ low) for (low, _), delta in zip(inputs, deltas, strict=True)
-        ]
-        return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])
+        example = Prepared((Term(encoded, 1 / encoded.n_completion),))
+        (row,) = self.rows([example], Identity(self.size))
+        return row.loss, torch.from_numpy(row.values.astype(np.float32))
+
+    def _backward(
+        self, examples: Sequence[Sequence[Term]]
+    ) -> tuple[list[float], Iterator[tuple[int, torch.Tensor, torch.Tensor]]]:
+        """Losses, and of each module its place, A x (tokens, r) and δ (tokens, out)."""
+        terms = [term for example in examples for term in example]
+        captured: Captured = {}
+        self._local.captured = captured
+        try:
+            nll = torch.cat([self._nll(some) for some in self._passes(terms)])
+        finally:
+            self._local.captured = None
+        weights = [t.weight for t in terms for _ in range(t.encoded.n_completion)]
+        weighted = nll * torch.tensor(weights, device=nll.device, dtype=nll.dtype)
+        probes = [probe for number in sorted(captured) for _, probe in captured[number]]
+        deltas = iter(torch.autograd.grad(weighted.sum(), probes))
+        counts = [sum(term.encoded.n_completion for term in example) for example in examples]
+        losses = [float(part.double().sum()) for part in torch.split(weighted.detach(), counts)]
+        return losses, self._parts(captured, deltas, sum(len(t.encoded.ids) for t in terms))
+
+    def _passes(self, terms: Sequence[Term]) -> list[Sequence[Term]]:
+        return [terms] if self.packing.possible else [[term] for term in terms]
+
+    def _nll(self, terms: Sequence[Term]) -> torch.Tensor:
+        """Nats of each completion token of the terms, one after the other."""
+        encoded = [term.encoded for term in terms]
+        places = [range(one.n_prompt - 1, len(one.ids) - 1) for one in encoded]
+        logits = self.packing.logits([one.ids for one in encoded], places)
+        wanted = [token for one in encoded for token in one.ids[one.n_prompt :]]
+        return torch.nn.functional.cross_entropy(
+            logits.float(), torch.tensor(wanted, device=logits.device), reduction="none"
+        )
+
+    def _parts(
+        self, captured: Captured, deltas: Iterator[torch.Tensor], tokens: int
+    ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        for number in sorted(captured):
+            passes = [(low, next(deltas)) for low, _ in captured.pop(number)]
+            low = torch.cat([one for one, _ in passes])[:tokens]  # without the filler
+            delta = torch.cat([one.reshape(-1, one.shape[-1]) for _, one in passes])[:tokens]
+            yield self._starts[number], low, delta.float()
+
+
+def _beside(a: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
+    """A on the device where the module is."""
+    return a.to(next(itertools.chain(module.parameters(), module.buffers())).device)
+
+
+def _outputs(module: torch.nn.Module) -> int:
+    width = widths(module)
+    assert width is not None  # it was chosen for being linear
+    return width[1]
+
+
+def packs(examples: Sequence[Prepared], size: int = PACK) -> list[list[int]]:
+    """Which examples share a pass: of like length, the longest first, at most `size` tokens."""
+    order = sorted(range(len(examples)), key=lambda number: (-examples[number].tokens, number))
+    found: list[list[int]] = []
+    room = 0
+    for number in order:
+        tokens = examples[number].tokens
+        if not found or tokens > room:
+            found.append([])
+            room = size
+        found[-1].append(number)
+        room -= tokens
+    return found
 
 
 def sketch(
-    gradients: LoraGradients,
-    examples: Sequence[Encoded],
-    project: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    progress: Callable[[], object] = lambda: None,
-) -> Sketch:
-    """Sketch examples one by one; those with a non-finite loss or gradient are left out."""
-    rows, losses, tokens, kept = [], [], [], []
+    gradients: LoraGradients, chunks: Iterable[Sequence[Prepared]], projection: Projection
+) -> Iterator[list[Row]]:
+    """Projected gradients of each chunk's examples, one chunk after the other, none waiting for it.
 
-    def one(encoded: Encoded) -> tuple[float, NDArray[np.float32]]:
-        loss, gradient = gradients(encoded)
-        return loss, project(gradient.numpy())
+    Packs are within a chunk, so that what is computed beside a chunk cannot matter to it.
+    """
+    sizes: list[int] = []
 
+    def work() -> Iterator[tuple[list[int], list[Prepared]]]:
+        for chunk in chunks:
+            sizes.append(len(chunk))
+            for numbers in packs(chunk):
+                yield numbers, [chunk[number] for number in numbers]
+
+    def compute(pack: tuple[list[int], list[Prepared]]) -> list[tuple[int, Row]]:
+        return list(zip(pack[0], gradients.rows(pack[1], projection), strict=True))
+
+    done, found = 0, dict[int, Row]()
     with gradients.hooked(), workers() as each:
-        for number, (encoded, (loss, row)) in enumerate(
-            zip(examples, each(one, examples), strict=True)
-        ):
-            progress()
-            if np.isfinite(loss) and np.isfinite(row).all():
-                rows.append(row)
-                losses.append(loss)
-                tokens.append(len(encoded.ids))
-                kept.append(number)
-    return Sketch(
-        np.array(rows, dtype=np.float32),
-        np.array(losses, dtype=np.float32),
-        np.array(tokens, dtype=np.int64),
-        tuple(kept),
-        gradients.size,
-    )
-
-
-def count_sketch(
-    size: int, dimension: int, seed: int
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Projection of gradients (size,) to (dimension,) float32, summed in float64 in fixed order."""
-    buckets, signs = count_sketch_tables(size, dimension, seed)
-
-    def project(gradient: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.bincount(buckets, weights=signs * gradient, minlength=dimension).astype(
-            np.float32
-        )
-
-    return project
+        for pack in each(compute, work()):
+            found.update(pack)
+            while done < len(sizes) and len(found) == sizes[done]:  # also those that are empty
+                yield [found[number] for number in range(sizes[done])]
+                done, found = done + 1, {}
+        yield from ([] for _ in sizes[done:])

@@ -2,7 +2,7 @@
 
 LoRA adds (α/r)·B·A to a linear module. B starts at 0, so that the adapted model is the base model
 and gradients with respect to A vanish; A is drawn as PEFT draws it, seeded by the module's name,
-so that it depends on nothing else.
+so that it depends on nothing else. Modules are chosen by PEFT's own rules.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ import torch
 from appraise.errors import ModelError
 from appraise.params import Lora
 
-_LAYER = re.compile(r"\.(?:layers|h|blocks|layer)\.(\d+)\.")
+ALL_LINEAR = "all-linear"
+_LAYER = re.compile(r".*?\.[^.]*\.(\d+)\.")  # the first number between dots
 
 
 @contextlib.contextmanager
@@ -31,11 +32,27 @@ def peft_quiet() -> Iterator[None]:
         yield
 
 
+def layer_count(model: Any) -> int:
+    """How many layers the text part of a model has, whatever its configuration calls them."""
+    return int(model.config.get_text_config().num_hidden_layers)
+
+
 def adapted_layers(model: Any, lora: Lora) -> list[int] | None:
-    """Numbers of the adapted layers; None when all are."""
+    """Numbers of the adapted layers, ascending; None when all are.
+
+    Raises:
+        ModelError: the model has no such layers.
+    """
+    count = layer_count(model)
+    if lora.layers is not None:
+        if not lora.layers or max(lora.layers) >= count:
+            raise ModelError(
+                f"base_model.lora.layers: expected numbers from 0 to {count - 1}, "
+                f"found {', '.join(map(str, lora.layers)) or 'none'}"
+            )
+        return sorted(set(lora.layers))
     if lora.last_layers is None:
         return None
-    count = int(model.config.num_hidden_layers)
     if lora.last_layers > count:
         raise ModelError(
             f"base_model.lora.last_layers: expected at most {count}, found {lora.last_layers}"
@@ -43,28 +60,98 @@ def adapted_layers(model: Any, lora: Lora) -> list[int] | None:
     return list(range(count - lora.last_layers, count))
 
 
-def adapted_modules(model: Any, lora: Lora) -> dict[str, torch.nn.Linear]:
+def widths(module: Any) -> tuple[int, int] | None:
+    """(in, out) of a linear module, quantised or not; None of any other module."""
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(module, Conv1D):  # GPT-2's: its weight is (in, out)
+        return int(module.weight.shape[0]), int(module.weight.shape[1])
+    before, after = (getattr(module, name, None) for name in ("in_features", "out_features"))
+    return (before, after) if isinstance(before, int) and isinstance(after, int) else None
+
+
+def adapted_modules(model: Any, lora: Lora) -> dict[str, torch.nn.Module]:
     """The linear modules that get an adapter, by full name, sorted by it.
 
+    The output head gets none: it is computed where a completion token is predicted and nowhere
+    else. Of a model that reads images too, only the part that reads text counts.
+
     Raises:
-        ModelError: a target module does not exist; the message lists those that do.
+        ModelError: a target module does not exist or is not linear; the message lists those that
+            are.
     """
-    linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    present = {name.rsplit(".", 1)[-1] for name in linear}
-    missing = sorted(set(lora.target_modules) - present)
-    if missing:
+    layers, named = adapted_layers(model, lora), _text_modules(model)
+    in_layers = {n: m for n, m in named.items() if layers is None or _layer(n) in layers}
+    head = model.get_output_embeddings()
+    linear = {n: m for n, m in in_layers.items() if widths(m) is not None and m is not head}
+    if not isinstance(lora.target_modules, str):
+        names = _by_name(lora.target_modules, layers, named)
+        missing = [
+            t for t in lora.target_modules if not any(f".{n}".endswith(f".{t}") for n in linear)
+        ]
+    elif lora.target_modules.lower() == ALL_LINEAR:
+        names, missing = set(linear), []
+    else:
+        names = {n for n in in_layers if re.fullmatch(lora.target_modules, n)}
+        missing = [] if names else [lora.target_modules]
+    wrong = missing or sorted(names - linear.keys())
+    if wrong or not names:
+        known = {name.rsplit(".", 1)[-1] for name in linear}
         raise ModelError(
-            f"base_model.lora.target_modules: expected some of {', '.join(sorted(present))}, "
-            f"found {', '.join(missing)}"
+            f"base_model.lora.target_modules: expected some of {', '.join(sorted(known))}, "
+            f"found {', '.join(wrong) or 'none'}"
         )
-    layers = adapted_layers(model, lora)
-    chosen = {}
-    for name in sorted(linear):
-        number = _LAYER.search(name)
-        wanted = layers is None or (number is not None and int(number[1]) in layers)
-        if name.rsplit(".", 1)[-1] in lora.target_modules and wanted:
-            chosen[name] = linear[name]
-    return chosen
+    return {name: linear[name] for name in sorted(names)}
+
+
+def _by_name(targets: tuple[str, ...], layers: list[int] | None, named: Iterable[str]) -> set[str]:
+    """The modules that PEFT adapts for a list of names."""
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    config = LoraConfig(target_modules=list(targets), layers_to_transform=layers)
+    return {name for name in named if check_target_module_exists(config, name)}
+
+
+def _text_modules(model: Any) -> dict[str, torch.nn.Module]:
+    """All modules by full name; of a model that reads images too, the decoder's."""
+    named: dict[str, torch.nn.Module] = dict(model.named_modules())
+    if not _reads_more(model):
+        return named
+    parts = {id(module) for module in model.get_decoder().modules()}
+    return {name: module for name, module in named.items() if id(module) in parts}
+
+
+def _reads_more(model: Any) -> bool:
+    return model.config.get_text_config() is not model.config
+
+
+def _layer(name: str) -> int | None:
+    """Number of the layer that a module is in, as PEFT reads it from the module's name."""
+    found = _LAYER.match(name)
+    return None if found is None else int(found[1])
+
+
+def peft_config(model: Any, lora: Lora) -> Any:
+    """PEFT's `LoraConfig` that adapts the same modules.
+
+    They stand in it with their full names where PEFT would choose others, or none, for the same
+    settings (a regular expression with layers, a model that reads images too).
+    """
+    from peft import LoraConfig
+    from transformers.pytorch_utils import Conv1D
+
+    modules = adapted_modules(model, lora)
+    by_name = not isinstance(lora.target_modules, str) and not _reads_more(model)
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules if by_name else modules),
+        layers_to_transform=adapted_layers(model, lora) if by_name else None,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in modules.values()),
+    )
 
 
 def initial_a(name: str, width: int, lora: Lora) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""From a prompt and a completion to tokens: one encoding for sketches, training and evaluation."""
+"""From a prompt and a completion to tokens: one encoding for sketches, training and evaluation.
+
+A prompt is a text or a conversation (`examples.conversations`). It is put to the model by the
+base model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from appraise.errors import ModelError
+from appraise.examples.conversations import Messages, messages_of
 from appraise.params import BaseModelParams
+
+
+class TooLong(ModelError):  # noqa: N818 - of one example, to be set aside
+    """A completion that leaves no room for a token of its prompt."""
 
 
 @dataclass(frozen=True)
@@ -29,34 +38,126 @@ class Encoded:
         return len(self.ids) - self.n_prompt
 
 
+def encode(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> Encoded:
+    """Tokens of a prompt with its completion; what is too long loses the prompt's start.
+
+    Raises:
+        TooLong: the completion leaves no room for a token of the prompt.
+        ModelError: prompt or completion has no token, or cannot be put in the chat format.
+    """
+    left, right = token_ids(tokenizer, *texts(tokenizer, params, prompt, completion))
+    fitting = cut(tokenizer, left, params.max_length - len(right))
+    return Encoded((*fitting, *right), len(fitting), len(left) - len(fitting))
+
+
+def token_ids(tokenizer: Any, asked: str, answer: str) -> tuple[list[int], list[int]]:
+    """Tokens of a prompt as the model reads it, and of the answer that follows it.
+
+    The prompt begins with the token for a beginning (BOS) if the tokenizer puts one before a text
+    and the prompt has none. The answer's tokens are those that both together have beyond the
+    prompt's, unless one would span the border.
+
+    Raises:
+        ModelError: one of them has no token.
+    """
+    left = tokenizer(asked, add_special_tokens=False)["input_ids"]
+    both = tokenizer(asked + answer, add_special_tokens=False)["input_ids"]
+    right = both[len(left) :]
+    if both[: len(left)] != left:
+        right = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    first = begins_with(tokenizer)
+    if first is not None and left[:1] != [first]:
+        left = [first, *left]
+    if not left or not right:
+        raise ModelError(
+            f"expected a prompt and a completion with tokens, found {len(left)} and {len(right)}: "
+            f"{asked[-60:]!r}, {answer[:60]!r}"
+        )
+    return left, right
+
+
+def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
+    """The last tokens of a prompt, at most `room`; a BOS stays first.
+
+    Raises:
+        TooLong: there is no room for a token of the prompt.
+    """
+    head = left[:1] if left[:1] == [begins_with(tokenizer)] else []
+    body = left[len(head) :]
+    room -= len(head)
+    if room < min(1, len(body)):
+        raise TooLong(
+            f"expected a completion that leaves room for its prompt of {len(left)} tokens, found "
+            f"one that leaves {max(0, room)}; raise base_model.max_length"
+        )
+    return head + body[max(0, len(body) - room) :]
+
+
+def begins_with(tokenizer: Any) -> int | None:
+    """The BOS that the tokenizer puts before a plain text, as Llama's and Gemma's do, or None."""
+    first: list[int] = tokenizer("a")["input_ids"][:1]
+    return first[0] if first == [tokenizer.bos_token_id] else None
+
+
 def texts(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
-    """Prompt and completion as the model reads them: by template, or in its chat format."""
+    """Prompt and completion as the model reads them: by template, or in its chat format.
+
+    Raises:
+        ModelError: there is no chat template, it refuses the conversation or has no end of a turn.
+    """
     if not params.chat:
-        asked = params.prompt.replace("{prompt}", prompt)
-        return asked, params.completion.replace("{completion}", completion)
+        return plain_texts(params, prompt, completion)
     if not tokenizer.chat_template:
         raise ModelError(
             "base_model.chat: expected a tokenizer with a chat template, found none; "
             "set chat: false and give base_model.prompt"
         )
-    message = [{"role": "user", "content": prompt}]
-    asked = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-    return asked, completion + (tokenizer.eos_token or "")
+    messages = messages_of(prompt) or [{"role": "user", "content": prompt}]
+    asked = _rendered(tokenizer, messages, add_generation_prompt=True)
+    whole = _rendered(tokenizer, [*messages, {"role": "assistant", "content": completion}])
+    answer = whole.removeprefix(asked) if whole.startswith(asked) else completion
+    return asked, _ended(answer, completion.strip(), tokenizer.eos_token or "")
 
 
-def encode(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> Encoded:
-    """Tokens of a prompt with its completion; what is too long loses the prompt's start.
+def plain_texts(params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
+    """Prompt and completion without a chat format.
 
-    Raises:
-        ModelError: the completion is empty, or leaves no room for a token of the prompt.
+    The turns of a conversation are lines in place of `base_model.prompt`, and the last one is the
+    assistant's to fill: `User: …`, `Assistant: …`, `User: …`, `Assistant:`.
     """
-    asked, answer = texts(tokenizer, params, prompt, completion)
-    left = tokenizer(asked, add_special_tokens=False)["input_ids"]
-    right = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    if not left or not right or len(right) >= params.max_length:
+    messages = messages_of(prompt)
+    if messages is None:
+        asked = params.prompt.replace("{prompt}", prompt)
+    else:
+        turns = [f"{one['role'].capitalize()}: {one['content']}\n" for one in messages]
+        asked = "".join(turns) + "Assistant:"
+    return asked, params.completion.replace("{completion}", completion)
+
+
+def _rendered(tokenizer: Any, messages: Messages, **how: bool) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **how)
+    except TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
         raise ModelError(
-            f"expected a prompt and a completion below {params.max_length} tokens, "
-            f"found {len(left)} and {len(right)}: {completion[:60]!r}"
+            f"base_model.chat: expected a conversation that the chat template takes, found {roles} "
+            f"({error}); change the messages or set chat: false"
+        ) from None
+    return text
+
+
+def _ended(answer: str, completion: str, eos: str) -> str:
+    """An answer up to the end of its turn: the eos token, or what the template puts there."""
+    if eos and eos in answer:
+        return answer[: answer.rindex(eos) + len(eos)]
+    end = answer[answer.rindex(completion) + len(completion) :] if completion in answer else ""
+    if not end.strip():
+        answer += eos
+    if not end and not eos:
+        raise ModelError(
+            "base_model.chat: expected an eos token, or a chat template that ends an assistant's "
+            "turn, found neither; give the tokenizer an eos_token or set chat: false"
         )
-    cut = max(0, len(left) + len(right) - params.max_length)
-    return Encoded(tuple(left[cut:] + right), len(left) - cut, cut)
+    return answer

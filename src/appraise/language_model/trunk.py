@@ -17,6 +17,9 @@ from appraise.language_model.lora import adapted_layers
 from appraise.params import Lora
 
 Inputs = dict[str, torch.Tensor]
+LAYERS = ("layers", "h")  # as decoders call them
+POSITIONS = ("wpe", "embed_positions")  # learned ones, added to the embeddings
+NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")  # above the last layer
 MOST_BYTES = 1 << 30  # of states kept; beyond it they are computed again
 
 
@@ -24,21 +27,22 @@ class Trunk:
     """The layers below the first adapted one, and how to get at those above.
 
     A model that does not come apart to the bit (embeddings scaled inside the forward pass, layers
-    of another shape) is left whole: states are then the token ids themselves.
+    that know their number) is left whole: states are then the token ids themselves.
     """
 
     def __init__(self, model: Any, lora: Lora) -> None:
         layers = adapted_layers(model, lora)
         self._first = layers[0] if layers else 0
+        self._device = model.get_input_embeddings().weight.device
         self._kept: dict[Any, tuple[Inputs, ...]] = {}
         self._bytes = 0
         self._lower = self._cut(model) if self._first else None
 
     def _cut(self, model: Any) -> Any | None:
         try:
-            lower = _layers(model, 0, self._first).model
-            lower.norm = torch.nn.Identity()
-            top, ids = _layers(model, self._first), torch.arange(1, 9)[None]
+            lower = _without_norm(_layers(model, 0, self._first).get_decoder())
+            top = _layers(model, self._first)
+            ids = torch.arange(8, device=self._device)[None]
             with torch.no_grad():
                 whole = model(input_ids=ids, use_cache=False).logits
                 states = lower(input_ids=ids, use_cache=False).last_hidden_state
@@ -74,7 +78,7 @@ class Trunk:
         return made
 
     def _read(self, ids: tuple[int, ...]) -> tuple[Inputs, ...]:
-        tokens = torch.tensor([ids])
+        tokens = torch.tensor([ids], device=self._device)
         if self._lower is None:
             return ({"input_ids": tokens},)
         return ({"inputs_embeds": self._lower(input_ids=tokens, use_cache=False)[0]},)
@@ -82,8 +86,9 @@ class Trunk:
     def _read_on(self, key: tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]) -> Any:
         left, rights = key
         width = max(map(len, rights))
-        padded = torch.tensor([[*right, *[0] * (width - len(right))] for right in rights])
-        tokens = torch.tensor([left])
+        rows = [[*right, *[0] * (width - len(right))] for right in rights]
+        padded = torch.tensor(rows, device=self._device)
+        tokens = torch.tensor([left], device=self._device)
         if self._lower is None:
             return ({"input_ids": tokens}, {"input_ids": padded})[: 1 + bool(width)]
         out = self._lower(input_ids=tokens, use_cache=True)
@@ -97,13 +102,39 @@ class Trunk:
 
 
 def _layers(model: Any, start: int, stop: int | None = None) -> Any:
-    """A model of some of the layers, sharing all parameters with the whole one."""
+    """A model of some of the layers, sharing all parameters with the whole one.
+
+    Raises:
+        AttributeError: its layers are not where we look for them.
+    """
     shared = itertools.chain(model.parameters(), model.buffers())
     part = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
-    part.model.layers = part.model.layers[start:stop]
-    for number, layer in enumerate(part.model.layers):
-        layer.self_attn.layer_idx = number  # its place in a cache of keys and values
-    part.config.num_hidden_layers = len(part.model.layers)
-    if getattr(part.config, "layer_types", None):
-        part.config.layer_types = part.config.layer_types[start:stop]
+    decoder, config = part.get_decoder(), part.config.get_text_config()
+    place = next((name for name in LAYERS if hasattr(decoder, name)), LAYERS[0])
+    layers = getattr(decoder, place)[start:stop]
+    setattr(decoder, place, layers)
+    for number, layer in enumerate(layers):
+        for module in layer.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = number  # its place in a cache of keys and values
+    for name in POSITIONS if start else ():
+        if hasattr(decoder, name):
+            setattr(decoder, name, _NoPositions())
+    config.num_hidden_layers = len(layers)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[start:stop]
     return part
+
+
+def _without_norm(decoder: Any) -> Any:
+    for name in NORMS:
+        if hasattr(decoder, name):
+            setattr(decoder, name, torch.nn.Identity())
+    return decoder
+
+
+class _NoPositions(torch.nn.Module):
+    """For a top: the positions are in the states already."""
+
+    def forward(self, *_: Any, **__: Any) -> torch.Tensor:
+        return torch.zeros(1)

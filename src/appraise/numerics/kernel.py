@@ -146,6 +146,11 @@ def inner_products(a: Floats, b: Floats) -> Floats:
     return np.asarray(a @ b.T, dtype=np.float64)
 
 
+def off_diagonal(K: Floats) -> Floats:
+    """The entries above the diagonal of a matrix (n, n), row after row: (n(n−1)/2,)."""
+    return np.asarray(K[np.triu_indices(len(K), 1)])
+
+
 def first_copies(
     K: Floats, among: NDArray[np.int64] | None = None, priced: Floats | None = None
 ) -> NDArray[np.int64]:

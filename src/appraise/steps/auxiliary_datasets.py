@@ -33,7 +33,7 @@ from appraise.params import AuxiliaryDatasetsParams
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps.offers import Offer, read_offers
 from appraise.steps.step import Step
-from appraise.steps.target_sets import FINGERPRINTS
+from appraise.steps.target_sets import FINGERPRINTS, count_tokens, needs_pairs, pair_settings
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -49,6 +49,7 @@ class _Prepared:
         card: the content of card.json.
         checks: the content of validation.json.
         kept: the examples; empty when `reason` says why the dataset is set aside.
+        pairs: whether they have a worse answer too.
         tried_again: the source could not be read, which may pass: look at it in every run.
         result: Great Expectations' own result, for Data Docs.
     """
@@ -57,6 +58,7 @@ class _Prepared:
     checks: list[dict[str, Any]]
     kept: list[Example]
     reason: str | None = None
+    pairs: bool = False
     tried_again: bool = False
     result: ExpectationSuiteValidationResult | None = None
 
@@ -75,6 +77,7 @@ def _recipe(project: Project, key: str) -> Recipe:
         "offer": read_offers(project)[key].model_dump(mode="json"),
         "auxiliary_datasets": project.params.auxiliary_datasets.model_dump(mode="json"),
         "base_model": length_settings(project),
+        **pair_settings(project),
     }
     return Recipe(STEP.version, settings=settings, inputs=inputs)
 
@@ -115,15 +118,15 @@ def _write(project: Project, key: str, prepared: _Prepared) -> None:
         write_json(folder / "card.json", prepared.card)
         write_json(folder / "validation.json", prepared.checks)
         if prepared.reason is None:
-            write_table(folder / "examples.parquet", _table(prepared.kept))
+            write_table(folder / "examples.parquet", _table(prepared.kept, prepared.pairs))
         else:
             write_json(folder / SET_ASIDE, {"reason": prepared.reason})
 
 
-def _table(examples: Sequence[Example]) -> Any:
+def _table(examples: Sequence[Example], pairs: bool) -> Any:
     import pandas as pd
 
-    columns = ("id", "prompt", "completion")
+    columns = ("id", "prompt", "completion", *(("rejected",) if pairs else ()))
     return pd.DataFrame({name: [getattr(row, name) for row in examples] for name in columns})
 
 
@@ -131,11 +134,18 @@ def _prepare(project: Project, offer: Offer, counter: TokenCounter, known: Known
     params = project.params.auxiliary_datasets
     card: dict[str, Any] = {**offer.model_dump(mode="json"), "rows": 0, "usable": 0, "kept": 0}
     try:
-        dataset = read_examples(offer, project.root, params.max_row_bytes)
+        dataset = read_examples(
+            offer, project.root, params.max_row_bytes, seed=params.seed, pairs=needs_pairs(project)
+        )
     except OfferError as error:
         return _Prepared(card, [], [], str(error), tried_again=isinstance(error, SourceError))
-    limits = Limits(params.max_row_bytes, project.params.base_model.max_length, params.min_examples)
-    tokens = counter.count(dataset.examples)
+    limits = Limits(
+        params.max_row_bytes,
+        project.params.base_model.max_length,
+        params.min_examples,
+        needs_pairs(project),
+    )
+    tokens = count_tokens(project, counter, dataset.examples)
     validation = validate(offer.id, dataset, tokens, limits)
     valid = validation.valid(dataset.examples)
     unique = without_duplicates(valid)
@@ -160,6 +170,7 @@ def _prepare(project: Project, offer: Offer, counter: TokenCounter, known: Known
         validation.checks,
         kept if reason is None else [],
         reason,
+        pairs=dataset.templates.gives_pairs,
         result=validation.result,
     )
 
@@ -244,4 +255,5 @@ STEP = Step(
     keys=_keys,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: the worse answer of a pair
 )

@@ -1,19 +1,22 @@
-"""S_i: per-example LoRA gradients of each dataset's preview, projected to d dimensions.
+"""S_i: per-example gradients of each dataset's preview, projected to d dimensions.
 
 The preview is the first examples in the order of SHA-256(seed, id), without those that somebody
 offered before (`near_copies`); a dataset with too few of its own is set aside. Each row is the
-gradient of one example's mean negative log-likelihood over its completion, at the base model, with
-respect to LoRA's B. Examples with a non-finite loss or gradient are left out and counted; a dataset
-of which fewer than two, or less than half, remain is set aside.
+gradient of one example's loss at the base model with respect to LoRA's B, by the objective (SFT,
+DPO or GRPO); or, with `vectors: task_vectors`, what a short fine-tune on a part of the preview adds
+to the adapter. Examples that are too long, or whose loss or gradient is not finite, are left out
+and counted; a dataset of which fewer than two, or less than half, remain is set aside.
+
+What is done of a dataset is kept: a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json, read_table, sha256_json, write_arrays, write_json
+from appraise.artifacts import read_json, sha256_json, table_batches, write_json
 from appraise.examples.splits import seeded_rank
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps import step
@@ -23,71 +26,12 @@ from appraise.steps.step import Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
-    from appraise.language_model.gradients import Sketch
-    from appraise.language_model.prompts import Encoded
-
-SKETCH = "sketch.safetensors"
+    from appraise.language_model.sketcher import Order, Sketch, Sketcher
 
 
-class Sketcher:
-    """The base model, loaded once, with the projection: turns examples into a sketch file."""
-
-    def __init__(self, project: Project) -> None:
-        from appraise.language_model import base
-        from appraise.language_model.gradients import LoraGradients, count_sketch
-
-        folder = project.open("base_model")
-        self.params, self.settings = project.params.base_model, project.params.gradient_sketches
-        self.fingerprint = read_json(folder / base.FINGERPRINT)["fingerprint"]
-        self.tokenizer = base.load_tokenizer(folder)
-        lora = self.params.lora
-        scale = lora.alpha / lora.rank
-        self.gradients = LoraGradients(base.load(folder), base.read_lora(folder), scale)
-        self.project: Callable[..., Any] = (
-            count_sketch(self.gradients.size, self.settings.dimension, self.settings.seed)
-            if self.settings.projection == "countsketch"
-            else lambda gradient: gradient
-        )
-
-    def encode(self, examples: pd.DataFrame) -> list[Encoded]:
-        """Tokens of each example."""
-        from appraise.language_model.prompts import encode
-
-        rows = zip(examples["prompt"], examples["completion"], strict=True)
-        return [encode(self.tokenizer, self.params, prompt, answer) for prompt, answer in rows]
-
-    def sketch(self, examples: pd.DataFrame, progress: Callable[[], object]) -> Sketch:
-        """One row for each example with a finite gradient."""
-        from appraise.language_model.gradients import sketch
-
-        return sketch(self.gradients, self.encode(examples), self.project, progress)
-
-    def write(self, folder: Path, examples: pd.DataFrame, made: Sketch) -> None:
-        """The sketch file, with what must be equal for two sketches to be comparable."""
-        ids = [str(examples["id"].iloc[number]) for number in made.kept]
-        dropped = sorted(set(examples["id"]) - set(ids))
-        meta = {
-            "fingerprint": self.fingerprint,
-            "projection": self.settings.projection,
-            "dimension": int(made.rows.shape[1]),
-            "seed": self.settings.seed,
-            "native_dimension": made.native_dimension,
-            "example_ids": ids,
-            "dropped_not_finite": dropped,
-        }
-        write_arrays(
-            folder / SKETCH,
-            {"rows": made.rows, "loss": made.loss, "tokens": made.tokens},
-            meta,
-        )
-
-
-def preview(examples: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+def chosen(ids: Sequence[str], count: int, seed: int) -> list[str]:
     """The examples that valuation may look at: the first in the order of SHA-256(seed, id)."""
-    rank = [seeded_rank(one, seed) for one in examples["id"]]
-    return examples.assign(rank=rank).sort_values("rank").head(count).drop(columns="rank")
+    return sorted(ids, key=lambda one: seeded_rank(one, seed))[:count]
 
 
 def usable(project: Project) -> list[str]:
@@ -96,9 +40,11 @@ def usable(project: Project) -> list[str]:
     return [key for key in datasets if project.set_aside("auxiliary_datasets", key) is None]
 
 
-def _originals(project: Project, key: str, examples: pd.DataFrame) -> pd.DataFrame:
-    """The examples that nobody had before."""
-    return examples[~examples["id"].isin(copied_rows(project, key))]
+def _originals(project: Project, key: str, path: Path) -> tuple[list[str], int]:
+    """Ids of the examples that nobody had before, and how many there are in all."""
+    ids = [str(one) for table in table_batches(path, ["id"], 65536) for one in table["id"]]
+    copied = set(copied_rows(project, key))
+    return [one for one in ids if one not in copied], len(ids)
 
 
 def _copied(project: Project, key: str) -> dict[str, int]:
@@ -115,37 +61,88 @@ def _recipe(project: Project, key: str) -> Recipe:
     }
     # Of the near copies only this dataset's own: those of others leave it alone.
     settings = {
-        **project.params.gradient_sketches.model_dump(mode="json"),
+        **deciding(project),
         "min_examples": project.params.auxiliary_datasets.min_examples,
         "copied": sha256_json(copied_rows(project, key)),
     }
     return Recipe(STEP.version, settings, inputs)
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
+def deciding(project: Project) -> dict[str, Any]:
+    """The settings that decide a sketch: not the device, nor those of vectors not made."""
+    settings = project.params.gradient_sketches
+    unused = {"device"} | ({"task_vectors"} if settings.vectors == "gradients" else set())
+    return settings.model_dump(mode="json", exclude=unused)
+
+
+def _orders(project: Project, keys: Sequence[str]) -> list[Order]:
+    """What is to be sketched of each dataset; those without enough of their own are set aside."""
+    from appraise.language_model.sketcher import Order
+
+    settings = project.params.gradient_sketches
+    least, orders = project.params.auxiliary_datasets.min_examples, []
+    for key in keys:
+        path = project.open("auxiliary_datasets", key) / "examples.parquet"
+        originals, rows = _originals(project, key, path)
+        if len(originals) < least:
+            _set_aside(project, key, rows, len(originals))
+            continue
+        ids = chosen(originals, settings.preview, settings.seed)
+        work = sha256_json(_recipe(project, key).as_json())
+        wanted = None if len(ids) == rows else frozenset(ids)
+        partial = project.partial(STEP.noun, key)
+        orders.append(Order(key, path, wanted, len(ids), work, partial))
+    return orders
+
+
+def sketched(sketcher: Sketcher, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
+    """Sketch them one after the other under a bar that says how long it will take."""
     from tqdm import tqdm
 
-    sketcher, settings = Sketcher(project), project.params.gradient_sketches
-    least, tables = project.params.auxiliary_datasets.min_examples, {}
-    for key in keys:
-        table = read_table(project.open("auxiliary_datasets", key) / "examples.parquet")
-        originals = _originals(project, key, table)
-        if len(originals) < least:
-            _set_aside(project, key, len(table), len(originals))
-            continue
-        tables[key] = preview(originals, settings.preview, settings.seed)
-    total = sum(map(len, tables.values()))
-    with tqdm(total=total, desc=STEP.noun, unit="example", file=sys.stderr) as bar:
-        for key, table in tables.items():
-            bar.set_postfix_str(key)
-            made = sketcher.sketch(table, bar.update)
-            kept, asked = len(made.kept), len(table)
-            with STEP.writing(project, key) as folder:
-                if kept < 2 or 2 * kept < asked:
-                    reason = f"expected finite gradients of {asked} examples, found {kept}"
-                    write_json(folder / SET_ASIDE, {"reason": reason})
-                else:
-                    sketcher.write(folder, table, made)
+    total = sum(order.count for order in orders)
+    with tqdm(total=total, desc=noun, unit="example", file=sys.stderr, smoothing=0.02) as bar:
+        tokens = 0
+
+        def progress(key: str, examples: int, more: int) -> None:
+            nonlocal tokens
+            tokens += more
+            speed = tokens / max(bar.format_dict["elapsed"], 1e-9)
+            bar.set_postfix_str(f"{key}, {speed:.0f} tokens/s", refresh=False)
+            bar.update(examples)
+
+        yield from sketcher.sketch(orders, progress)
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    orders = _orders(project, keys)
+    if not orders:
+        return
+    from appraise.language_model.sketcher import Sketcher
+
+    for made in sketched(Sketcher(project), orders, STEP.noun):
+        with STEP.writing(project, made.order.key, made.measured) as folder:
+            reason = _unusable(made)
+            if reason is None:
+                made.write(folder)
+            else:
+                write_json(folder / SET_ASIDE, {"reason": reason})
+        made.forget()
+
+
+def _unusable(made: Sketch) -> str | None:
+    """Why a dataset's sketch cannot stand for it, or None."""
+    lost, long = len(made.meta["dropped_not_finite"]), len(made.meta["too_long"])
+    if 2 * made.kept < made.asked or len(made.arrays["rows"]) < 2:
+        return (
+            f"expected finite gradients of {made.asked} examples, found {made.kept} "
+            f"({lost} not finite, {long} too long for base_model.max_length)"
+        )
+    if made.meta["no_signal"] == made.kept:
+        return (
+            f"expected a gradient of some example, found none of {made.kept}: every group of "
+            "completions had equal rewards; take more generations or easier prompts"
+        )
+    return None
 
 
 def _set_aside(project: Project, key: str, rows: int, left: int) -> None:
@@ -167,4 +164,5 @@ STEP = Step(
     keys=usable,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: packed, with norms and distortion; objectives and task vectors
 )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, write_arrays, write_json
+from appraise.artifacts import read_arrays, read_meta, write_arrays, write_json
 from appraise.errors import ArtifactError, SolverError
 from appraise.project import Project, Recipe
 from appraise.steps.candidates import SKETCH, candidates
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from appraise.numerics.kernel import Floats, KernelEvidence
 
 KERNEL = "kernel.safetensors"
-SKETCHED_ALIKE = ("fingerprint", "projection", "dimension", "seed")
+SKETCHED_ALIKE = (
+    "fingerprint", "objective", "vectors", "projection", "dimension", "seed", "dtype",
+)  # fmt: skip
 _DATASETS, _TARGETS = "gradient_sketches", "target_sketches"
 
 
@@ -236,6 +238,10 @@ def _described(
         "min_eigenvalue": round(evidence.min_eigenvalue / largest, 9) * largest + 0.0,
         "max_eigenvalue": round(evidence.max_eigenvalue / largest, 9) * largest,
         "condition_number": float(f"{condition:.6g}") if math.isfinite(condition) else None,
+        # What the projection adds: standard errors of K's entries, at most; and, measured on each
+        # sketch, the root mean square relative error of its rows' squared norms.
+        "standard_error": _standard_error(project, arrays, meta),
+        "distortion": {name: _distortion(project, name) for name in names},
         "norms": dict(zip(names, arrays["norms"].tolist(), strict=True)),
         # tr(Cov)/m as a part of the mean's squared length: what a small preview adds to K_ii.
         "noise_share": {
@@ -245,6 +251,30 @@ def _described(
     }
 
 
+def _standard_error(
+    project: Project, arrays: Mapping[str, Floats], meta: dict[str, Any]
+) -> dict[str, float] | None:
+    """Root mean square and largest over pairs of datasets; None where nothing was projected."""
+    import numpy as np
+
+    from appraise.numerics.kernel import off_diagonal
+    from appraise.numerics.projection import kernel_standard_error
+
+    if meta["sketched"]["projection"] == "none":
+        return None
+    K, d = arrays["K"], arrays["G"].shape[1]
+    errors = off_diagonal(kernel_standard_error(K, d, project.params.kernel_matrix.normalize))
+    if not errors.size:
+        return None
+    return {"rms": float(np.sqrt(np.mean(errors**2))), "largest": float(errors.max())}
+
+
+def _distortion(project: Project, name: str) -> float | None:
+    noun, key = name.split("/", 1)
+    found = read_meta(project.open(noun, key) / SKETCH).get("distortion")
+    return None if found is None else float(found["rms"])
+
+
 STEP = Step(
     noun="kernel_matrix",
     needs=("candidates", "gradient_sketches", "target_sketches"),
@@ -252,4 +282,5 @@ STEP = Step(
     keys=whole,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: distortion
 )

@@ -220,5 +220,5 @@ STEP = Step(
     keys=whole,
     recipe=_recipe,
     make=_make,
-    version="2",  # 2: the order of registration, bundles and exclusions
+    version="3",  # 2: the order of registration, bundles, exclusions; 3: pairs, messages, where
 )

@@ -24,6 +24,7 @@ from appraise.artifacts import (
     write_bytes,
 )
 from appraise.project import Project, Recipe
+from appraise.sketch_costs import costs
 from appraise.steps.step import Step, each_target
 from appraise.wording import listed, money, number_word, one_line, percent, scientific, signed
 
@@ -82,6 +83,7 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
         "settings": decision["asked"]["params"],
         "policies": POLICIES,
+        "costs": costs(project, target),
         "figures": _figures(project, target, decision, table),
     }
 
@@ -299,7 +301,8 @@ def _environment() -> Environment:
 def _parts(project: Project, target: str) -> list[tuple[str, str]]:
     """The partitions that are read."""
     parts = [("offers", ""), ("kernel_matrix", ""), ("transfer_matrix", "")]
-    parts += [("kmm_weights", target)]
+    parts += [("kmm_weights", target), ("target_sketches", target)]
+    parts += [("gradient_sketches", key) for key in project.partitions("gradient_sketches")]
     parts += [("valuation_decision", target), ("decision_outcome", target)]
     parts += [("lora_adapter", f"{target}/{policy}") for policy in project.params.policies()]
     offers = read_json(project.open("offers") / "offers.json")["offers"]
@@ -328,6 +331,8 @@ STEP = Step(
     needs=(
         "offers",
         "auxiliary_datasets",
+        "gradient_sketches",
+        "target_sketches",
         "kernel_matrix",
         "transfer_matrix",
         "kmm_weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Literal
 
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
+from appraise.steps.processes import share_out
 
 Partitions = Literal["", "dataset", "target", "target/policy"]
 
@@ -55,19 +56,23 @@ class Step:
         made = {name: manifest.get(name) for name in ("version", "settings", "inputs")}
         return made == self.recipe(project, key).as_json() and project.intact(self.noun, key)
 
-    def writing(self, project: Project, key: str) -> AbstractContextManager[Path]:
+    def writing(
+        self, project: Project, key: str, measured: Mapping[str, float] | None = None
+    ) -> AbstractContextManager[Path]:
         """A folder to write a partition to; see `Project.writing`.
 
         Raises:
             ArtifactError: an input changed between the computation's start and its end.
         """
-        return _writing(self, project, key)
+        return _writing(self, project, key, measured)
 
 
 @contextmanager
-def _writing(step: Step, project: Project, key: str) -> Iterator[Path]:
+def _writing(
+    step: Step, project: Project, key: str, measured: Mapping[str, float] | None
+) -> Iterator[Path]:
     recipe = step.recipe(project, key)
-    with project.writing(step.noun, key, recipe) as folder:
+    with project.writing(step.noun, key, recipe, measured) as folder:
         yield folder
         if step.recipe(project, key) != recipe:
             raise ArtifactError(
@@ -86,7 +91,11 @@ class Made:
 
 
 def run(
-    step: Step, project: Project, keys: Sequence[str] | None = None, force: bool = False
+    step: Step,
+    project: Project,
+    keys: Sequence[str] | None = None,
+    force: bool = False,
+    workers: int = 1,
 ) -> Made:
     """Bring partitions of a step up to date.
 
@@ -94,6 +103,7 @@ def run(
         keys: the partitions wanted; None for all that exist, in which case partitions whose key
             no longer exists are removed.
         force: compute them even when they are current.
+        workers: processes among which the partitions are shared out.
 
     Raises:
         ParamsError: a key does not exist.
@@ -110,7 +120,7 @@ def run(
         wanted = existing if keys is None else [key for key in existing if key in set(keys)]
         pending = [key for key in wanted if force or not step.current(project, key)]
         if pending:
-            step.make(project, pending)
+            share_out(step, project, pending, workers)
         gone = sorted(set(project.partitions(step.noun)) - set(existing)) if keys is None else []
         for key in gone:
             project.remove(step.noun, key)

@@ -6,11 +6,12 @@ question and no group (a passage, say) occurs in two splits, of whatever compone
 
 `fingerprints.parquet` holds what each prompt of the components' sources is recognised by, chosen
 for a split or not: `auxiliary_datasets` removes them all from the pool. So neither the splits'
-sizes nor their seed change what is offered.
+sizes nor their seed change what is offered. Rows that `where` leaves out do not count.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -42,8 +43,28 @@ def _recipe(project: Project, key: str) -> Recipe:
         "target": target.model_dump(mode="json"),
         "base_model": length_settings(project),
         "max_row_bytes": project.params.auxiliary_datasets.max_row_bytes,
+        **pair_settings(project),
     }
     return Recipe(STEP.version, settings=settings, inputs=inputs)
+
+
+def needs_pairs(project: Project) -> bool:
+    """Whether the objective compares a better answer with a worse one."""
+    return project.params.gradient_sketches.objective.kind == "dpo"
+
+
+def pair_settings(project: Project) -> dict[str, bool]:
+    """What of the objective matters to tables of examples, for a step's recipe."""
+    return {"pairs": True} if needs_pairs(project) else {}
+
+
+def count_tokens(project: Project, counter: TokenCounter, examples: Sequence[Example]) -> list[int]:
+    """Tokens of prompt and completion; of a pair, if needed, with its longer answer."""
+    tokens = counter.count(examples)
+    if not needs_pairs(project):
+        return tokens
+    worse = [dataclasses.replace(example, completion=example.rejected) for example in examples]
+    return [max(pair) for pair in zip(tokens, counter.count(worse), strict=True)]
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -63,7 +84,7 @@ def _make_one(project: Project, key: str, counter: TokenCounter) -> None:
     with STEP.writing(project, key) as folder:
         for component in target.components:
             place = f"target {key}, component {component.name}"
-            dataset, validation = _read(project, component, counter, place)
+            dataset, validation = _read(project, component, counter, place, target.seed)
             prompts += [example.prompt for example in dataset.examples if example.prompt]
             valid = validation.valid(dataset.examples)
             usable = without_duplicates(valid, by_prompt=True)
@@ -86,15 +107,17 @@ def _sizes(target: TargetParams) -> dict[str, int]:
 
 
 def _read(
-    project: Project, component: Component, counter: TokenCounter, place: str
+    project: Project, component: Component, counter: TokenCounter, place: str, seed: int
 ) -> tuple[Examples, Validation]:
     """A component's rows and what Great Expectations says of them; OfferError names the place."""
-    limit = project.params.auxiliary_datasets.max_row_bytes
+    limit, pairs = project.params.auxiliary_datasets.max_row_bytes, needs_pairs(project)
     try:
-        dataset = read_examples(component, project.root, limit, component.group)
+        dataset = read_examples(
+            component, project.root, limit, group=component.group, seed=seed, pairs=pairs
+        )
         dataset.check_columns()
-        limits = Limits(limit, project.params.base_model.max_length, 1)
-        tokens = counter.count(dataset.examples)
+        limits = Limits(limit, project.params.base_model.max_length, 1, pairs)
+        tokens = count_tokens(project, counter, dataset.examples)
         validation = validate(component.name, dataset, tokens, limits)
         for row, reason in validation.reasons.items():
             if reason in FATAL:
@@ -144,13 +167,17 @@ def _columns(example: Example, component: str) -> dict[str, Any]:
         "component": component,
         "choices": None if example.choices is None else list(example.choices),
         "answer": example.answer,
+        "rejected": example.rejected,
     }
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
+    """The examples of a split; a column `rejected` when any of them is a pair."""
     import pandas as pd
 
     table = pd.DataFrame(rows)
+    if table["rejected"].isna().all():
+        table = table.drop(columns="rejected")
     return table.assign(answer=table["answer"].astype("Int64"))
 
 
@@ -167,4 +194,5 @@ STEP = Step(
     keys=each_target,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: the worse answer of a pair
 )

@@ -1,17 +1,16 @@
-"""S_t: per-example LoRA gradients of each target's value split, projected like the datasets'.
+"""S_t: per-example gradients of each target's value split, projected like the datasets'.
 
-All value examples are used; one with a non-finite gradient is an error, as the target is ours.
+All value examples are used; one without a finite gradient is an error, as the target is ours.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from appraise.artifacts import read_table
+from appraise.artifacts import sha256_json, table_batches
 from appraise.errors import ModelError
 from appraise.project import Project, Recipe
-from appraise.steps.gradient_sketches import Sketcher
+from appraise.steps.gradient_sketches import deciding, sketched
 from appraise.steps.step import Step, each_target
 
 
@@ -22,26 +21,30 @@ def _recipe(project: Project, key: str) -> Recipe:
         ),
         "base_model": project.content("base_model"),
     }
-    settings = project.params.gradient_sketches.model_dump(mode="json", exclude={"preview"})
+    settings = {name: value for name, value in deciding(project).items() if name != "preview"}
     return Recipe(STEP.version, settings, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
+    from appraise.language_model.sketcher import Order, Sketcher
 
-    sketcher = Sketcher(project)
+    orders = []
     for key in keys:
-        table = read_table(project.open("target_sets", key) / "value.parquet")
-        with tqdm(total=len(table), desc=STEP.noun, unit="example", file=sys.stderr) as bar:
-            made = sketcher.sketch(table, bar.update)
-        if len(made.kept) < len(table):
-            lost = [table["id"].iloc[i] for i in range(len(table)) if i not in made.kept]
+        path = project.open("target_sets", key) / "value.parquet"
+        count = sum(len(table) for table in table_batches(path, ["id"], 65536))
+        work = sha256_json(_recipe(project, key).as_json())
+        orders.append(Order(key, path, None, count, work, project.partial(STEP.noun, key)))
+    for made in sketched(Sketcher(project), orders, STEP.noun):
+        lost = [*made.meta["dropped_not_finite"], *made.meta["too_long"]]
+        if lost or made.meta["no_signal"] == made.kept:
             raise ModelError(
-                f"target {key}: expected finite gradients of all {len(table)} value examples, "
-                f"found none of {', '.join(lost[:5])}; remove them from the target's source"
+                f"target {made.order.key}: expected finite gradients of all {made.asked} value "
+                f"examples, found none of {', '.join(lost[:5]) or 'any: all rewards are equal'}; "
+                "remove them from the target's source"
             )
-        with STEP.writing(project, key) as folder:
-            sketcher.write(folder, table, made)
+        with STEP.writing(project, made.order.key, made.measured) as folder:
+            made.write(folder)
+        made.forget()
 
 
 STEP = Step(
@@ -51,4 +54,5 @@ STEP = Step(
     keys=each_target,
     recipe=_recipe,
     make=_make,
+    version="2",
 )

@@ -1,0 +1,172 @@
+"""Whole datasets: streamed, resumed after a kill, means of blocks, what is left out and refused."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rooms import Room, room  # type: ignore[import-not-found]
+
+from appraise.artifacts import read_arrays, write_table
+from appraise.errors import ArtifactError, ModelError
+from appraise.language_model import sketcher as module
+from appraise.language_model.gradients import LoraGradients
+from appraise.language_model.sketcher import SKETCH, Order, Sketch, Sketcher
+from appraise.params import BaseModelParams, GradientSketchesParams
+
+
+@pytest.fixture(scope="module")
+def here(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Room:
+    return room(tiny, tmp_path_factory.mktemp("sketcher") / "base")
+
+
+def sketcher(here: Room, **settings: Any) -> Sketcher:
+    """A sketcher on the prepared model, as a project would give it."""
+    chosen = GradientSketchesParams.model_validate({"dimension": 512} | settings)
+    params = BaseModelParams.model_validate(here.params.model_dump())
+    project = SimpleNamespace(
+        open=lambda _: here.folder,
+        params=SimpleNamespace(base_model=params, gradient_sketches=chosen),
+    )
+    return Sketcher(project)  # type: ignore[arg-type]
+
+
+def order(root: Path, count: int = 10, long: int | None = None, work: str = "w") -> Order:
+    words = ["red", "green", "blue", "one", "two", "three", "yes", "no"]
+    rows = [
+        {
+            "id": f"{n:04d}",
+            "prompt": f"{words[n % 8]} {n}",
+            "completion": "so " * 80 if n == long else words[n % 5],
+        }
+        for n in range(count)
+    ]
+    write_table(root / "examples.parquet", pd.DataFrame(rows))
+    return Order("colours", root / "examples.parquet", None, count, work, root / "partial")
+
+
+def silent(*_: Any) -> None:
+    """No progress shown."""
+
+
+def sketched(one: Sketcher, asked: Order) -> Sketch:
+    (made,) = one.sketch([asked], silent)
+    return made
+
+
+def test_a_row_for_each_example_in_the_order_of_the_file(here: Room, tmp_path: Path) -> None:
+    made = sketched(sketcher(here), order(tmp_path))
+    assert made.meta["example_ids"] == [f"{n:04d}" for n in range(10)]
+    assert made.arrays["rows"].shape == (10, 512)
+    made.write(tmp_path)
+    made.forget()
+    assert not (tmp_path / "partial").exists()
+    arrays, meta = read_arrays(tmp_path / SKETCH)
+    np.testing.assert_allclose(arrays["mean"], arrays["rows"].mean(axis=0), atol=1e-6)
+    assert meta["distortion"]["rms"] < 0.3
+    assert meta["batch_invariant"] in (True, False)
+
+
+def test_a_run_that_is_killed_goes_on_and_gives_the_same(
+    here: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 4)
+    one, asked = sketcher(here), order(tmp_path)
+    whole = sketched(one, asked)
+    expected = {name: np.array(value) for name, value in whole.arrays.items()}
+    whole.forget()
+    keep, kept = Sketcher._keep, [0]
+
+    def killed(self: Sketcher, *words: Any) -> None:
+        if kept[0] == 2:
+            raise KeyboardInterrupt
+        kept[0] += 1
+        keep(self, *words)
+
+    monkeypatch.setattr(Sketcher, "_keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        sketched(one, asked)
+    monkeypatch.setattr(Sketcher, "_keep", keep)
+    with (tmp_path / "partial" / "rows.raw").open("ab") as file:
+        file.write(b"torn in mid-write")
+    computed: list[int] = []
+    rows = LoraGradients.rows
+    monkeypatch.setattr(
+        LoraGradients, "rows", lambda self, e, p: computed.append(len(e)) or rows(self, e, p)
+    )
+    again = sketched(one, asked)
+    assert sum(computed) == 2, "two chunks of four were on disk"
+    for name, value in expected.items():
+        np.testing.assert_array_equal(again.arrays[name], value)
+    assert again.meta == whole.meta
+
+
+def test_other_work_begins_anew(here: Room, tmp_path: Path) -> None:
+    one = sketcher(here)
+    sketched(one, order(tmp_path, work="a"))
+    made = sketched(one, order(tmp_path, count=6, work="b"))
+    assert made.arrays["rows"].shape[0] == 6
+
+
+def test_a_large_dataset_is_kept_as_means_of_equally_many(here: Room, tmp_path: Path) -> None:
+    single = sketched(sketcher(here), order(tmp_path, 12, work="a"))
+    rows = np.array(single.arrays["rows"], dtype=np.float64)
+    made = sketched(sketcher(here, max_rows=4), order(tmp_path, 13, work="b"))
+    assert made.kept == 12, "one more would have made a block of its own"
+    expected = rows.reshape(3, 4, -1).mean(axis=1)
+    np.testing.assert_allclose(made.arrays["rows"], expected, rtol=1e-5, atol=1e-6)
+    assert made.arrays["tokens"].sum() == single.arrays["tokens"].sum()
+
+
+def test_what_is_too_long_is_named_and_counted(here: Room, tmp_path: Path) -> None:
+    made = sketched(sketcher(here), order(tmp_path, long=3))
+    assert made.meta["too_long"] == ["0003"]
+    assert made.kept == 9
+    assert made.asked == 10
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_is_done(
+    here: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 4)
+    one, asked, calls = sketcher(here), order(tmp_path), [0]
+    fsync = module.Growing.append.__globals__["os"].fsync
+
+    def full(descriptor: int) -> None:
+        calls[0] += 1
+        if calls[0] == 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appraise.artifacts.os.fsync", full)
+        with pytest.raises(ArtifactError, match="No space left on device; make room and run"):
+            sketched(one, asked)
+    assert sketched(one, asked).kept == 10
+
+
+def test_a_projection_that_loses_too_much_is_an_error(
+    here: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = sketcher(here)
+    monkeypatch.setattr(one.projection, "_signs", one.projection._signs * 0)
+    with pytest.raises(ModelError, match="expected no gradient projected to 0, found 10 of 10"):
+        sketched(one, order(tmp_path))
+
+
+def test_the_dimension_follows_from_the_distortion(here: Room) -> None:
+    one = sketcher(here, dimension=None, distortion=0.05)
+    assert one.projection.dimension == 832
+
+
+def test_groups_of_completions_are_kept_with_their_rewards(here: Room, tmp_path: Path) -> None:
+    objective = {"kind": "grpo", "reward": "exact_text", "generations": 2, "max_new_tokens": 3}
+    made = sketched(sketcher(here, objective=objective), order(tmp_path, 3))
+    assert len(made.records) == 6
+    assert {"id", "completion", "reward", "advantage"} == set(made.records[0])
+    assert made.meta["no_signal"] == 3, "an untrained model is never right"
