@@ -373,7 +373,7 @@ def test_a_stop_in_the_middle_keeps_what_is_done(
     from appraise.language_model.sketcher import Sketcher
 
     before = contents(project)
-    whole, count = Sketcher._finished, [0]
+    whole, count = Sketcher.finished, [0]
 
     def stops(self: Sketcher, *words: Any) -> Any:
         count[0] += 1
@@ -382,7 +382,7 @@ def test_a_stop_in_the_middle_keeps_what_is_done(
         return whole(self, *words)
 
     shutil.rmtree(project / "data/gradient_sketches")
-    monkeypatch.setattr(Sketcher, "_finished", stops)
+    monkeypatch.setattr(Sketcher, "finished", stops)
     stopped = appraise(project, "gradient-sketches")
     assert stopped.exit_code == 130
     assert len(Project(project).partitions("gradient_sketches")) == 1

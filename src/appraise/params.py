@@ -207,6 +207,8 @@ class GradientSketchesParams(_Section):
             self.distortion is None
         ):
             raise ValueError("give dimension or distortion, the other null")
+        if self.vectors == "task_vectors" and self.objective.kind != "sft":
+            raise ValueError("vectors is task_vectors, which are made with objective sft alone")
         return self
 
 

@@ -104,10 +104,11 @@ def test_a_reward_that_is_none_is_named(module: str, function: str, why: str) ->
     assert len(message) < 250, "the completion is shortened"
 
 
+@pytest.mark.usefixtures("module")
 @pytest.mark.parametrize(
     "name", ["exact_numbre", "", ":f", "no_such_module:f", "our_rewards:", "our_rewards:constant"]
 )
-def test_an_unknown_name_lists_the_rules(module: str, name: str) -> None:
+def test_an_unknown_name_lists_the_rules(name: str) -> None:
     with pytest.raises(ParamsError, match="exact_number, exact_text or module:function"):
         reward_of(name)
 

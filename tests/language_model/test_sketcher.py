@@ -17,6 +17,7 @@ from appraise.errors import ArtifactError, ModelError
 from appraise.language_model import sketcher as module
 from appraise.language_model.gradients import LoraGradients
 from appraise.language_model.sketcher import SKETCH, Order, Sketch, Sketcher
+from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
 from appraise.params import BaseModelParams, GradientSketchesParams
 
 
@@ -25,7 +26,7 @@ def here(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Room:
     return room(tiny, tmp_path_factory.mktemp("sketcher") / "base")
 
 
-def sketcher(here: Room, **settings: Any) -> Sketcher:
+def sketcher(here: Room, kind: type[Sketcher] = Sketcher, **settings: Any) -> Sketcher:
     """A sketcher on the prepared model, as a project would give it."""
     chosen = GradientSketchesParams.model_validate({"dimension": 512} | settings)
     params = BaseModelParams.model_validate(here.params.model_dump())
@@ -33,7 +34,7 @@ def sketcher(here: Room, **settings: Any) -> Sketcher:
         open=lambda _: here.folder,
         params=SimpleNamespace(base_model=params, gradient_sketches=chosen),
     )
-    return Sketcher(project)  # type: ignore[arg-type]
+    return kind(project)  # type: ignore[arg-type]
 
 
 def order(root: Path, count: int = 10, long: int | None = None, work: str = "w") -> Order:
@@ -80,7 +81,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same(
     whole = sketched(one, asked)
     expected = {name: np.array(value) for name, value in whole.arrays.items()}
     whole.forget()
-    keep, kept = Sketcher._keep, [0]
+    keep, kept = Sketcher.keep, [0]
 
     def killed(self: Sketcher, *words: Any) -> None:
         if kept[0] == 2:
@@ -88,10 +89,10 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same(
         kept[0] += 1
         keep(self, *words)
 
-    monkeypatch.setattr(Sketcher, "_keep", killed)
+    monkeypatch.setattr(Sketcher, "keep", killed)
     with pytest.raises(KeyboardInterrupt):
         sketched(one, asked)
-    monkeypatch.setattr(Sketcher, "_keep", keep)
+    monkeypatch.setattr(Sketcher, "keep", keep)
     with (tmp_path / "partial" / "rows.raw").open("ab") as file:
         file.write(b"torn in mid-write")
     computed: list[int] = []
@@ -170,3 +171,33 @@ def test_groups_of_completions_are_kept_with_their_rewards(here: Room, tmp_path:
     assert len(made.records) == 6
     assert {"id", "completion", "reward", "advantage"} == set(made.records[0])
     assert made.meta["no_signal"] == 3, "an untrained model is never right"
+
+
+def test_task_vectors_are_rows_too(here: Room, tmp_path: Path) -> None:
+    settings = {"parts": 2, "tokens": 200, "batch_size": 2}
+    chosen = {"vectors": "task_vectors", "task_vectors": settings}
+    made = sketched(sketcher(here, TaskVectorSketcher, **chosen), order(tmp_path))
+    assert made.arrays["rows"].shape == (2, 512)
+    assert (made.kept, made.asked) == (10, 10)
+    assert made.meta["native_dimension"] > made.arrays["rows"].shape[1]
+    rows = np.array(made.arrays["rows"])
+    assert np.abs(rows[0] - rows[1]).max() > 0, "parts have vectors of their own"
+    again = sketched(sketcher(here, TaskVectorSketcher, **chosen), order(tmp_path))
+    np.testing.assert_array_equal(again.arrays["rows"], rows)
+
+
+def test_a_model_that_is_spread_gives_the_same(here: Room, tmp_path: Path) -> None:
+    """By accelerate, over what devices there are."""
+    whole = sketched(sketcher(here, device="cpu"), order(tmp_path, work="a"))
+    rows = np.array(whole.arrays["rows"])
+    spread = sketched(sketcher(here, device="spread", dtype="float32"), order(tmp_path, work="b"))
+    np.testing.assert_array_equal(spread.arrays["rows"], rows)
+
+
+def test_bfloat16_is_near_float32_and_not_taken_for_it(here: Room, tmp_path: Path) -> None:
+    exact = sketched(sketcher(here), order(tmp_path, work="a"))
+    rows = np.array(exact.arrays["rows"])
+    rough = sketched(sketcher(here, dtype="bfloat16"), order(tmp_path, work="b"))
+    for one, other in zip(rows, rough.arrays["rows"], strict=True):
+        assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
+    assert (exact.meta["dtype"], rough.meta["dtype"]) == ("float32", "bfloat16")

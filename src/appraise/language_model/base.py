@@ -32,6 +32,7 @@ from appraise.language_model.lora import adapted_modules, initial_a, widths
 from appraise.params import BaseModelParams, Lora
 
 CONFIG = "config.json"
+SPREAD = "spread"
 LORA = "lora.safetensors"
 FINGERPRINT = "fingerprint.json"
 TAKEN = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -208,6 +209,7 @@ def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) 
     """The base model in evaluation mode, without gradients of its own parameters.
 
     Args:
+        device: of all of it, or `spread`: over all GPUs, by accelerate.
         dtype: of the weights; a quantised model keeps its own.
 
     Raises:
@@ -218,7 +220,10 @@ def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) 
 
     disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
     quantised = (folder / CONFIG).is_file() and "quantization_config" in read_json(folder / CONFIG)
-    how = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
+    spread = device == SPREAD
+    how: dict[str, Any] = {"dtype": "auto" if quantised else dtype}
+    if quantised or spread:
+        how["device_map"] = "auto" if spread else {"": device}
     try:
         made: Any = AutoModelForCausalLM.from_pretrained(
             str(folder), output_loading_info=True, use_safetensors=True, **_LOCAL, **how
@@ -239,7 +244,7 @@ def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) 
             f"base_model: expected all weights, found none of "
             f"{', '.join(sorted(found['missing_keys'])[:3])}; take the whole model"
         )
-    return (model if quantised else model.to(device)).eval().requires_grad_(False)
+    return (model if "device_map" in how else model.to(device)).eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -102,7 +102,7 @@ def _imported(name: str) -> Reward:
         ) from None
     if not callable(found):
         raise ParamsError(f"{wanted}, found {name!r}: {module} has no such function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _short(text: str) -> str:

@@ -64,7 +64,7 @@ class Sampler:
         return [_until(ends, ids) for ids in out[:, len(prompt) :].tolist()]
 
     def _ends(self) -> set[int]:
-        """What ends a completion: the end of a sequence, of a turn or, in plain format, of a line."""
+        """What ends a completion: the end of a sequence or turn; in plain format, of a line."""
         ends = {self._tokenizer.eos_token_id} - {None}
         if self._base.chat:
             answer = texts(self._tokenizer, self._base, "?", "!")[1].strip()

@@ -103,7 +103,7 @@ class Sketch:
 
 
 @dataclass
-class _Chunk:
+class Chunk:
     """Examples on their way through the engine.
 
     Attributes:
@@ -140,10 +140,12 @@ class Sketcher:
         self.a = base.read_lora(folder)
         lora = self.params.lora
         self.gradients = LoraGradients(self.model, self.a, lora.alpha / lora.rank)
-        self.projection = self._projection(self.gradients.size)
+        self.size = self.gradients.size
+        self.projection = self.projecting(self.size)
         self.prepare = preparation(self.settings.objective, self.model, self.tokenizer, self.params)
 
-    def _projection(self, size: int) -> CountSketch | Identity:
+    def projecting(self, size: int) -> CountSketch | Identity:
+        """The projection of vectors of this length."""
         settings = self.settings
         if settings.projection == "none":
             return Identity(size)
@@ -165,7 +167,7 @@ class Sketcher:
         chunks, flow = itertools.tee(self._chunks(orders, progress))
         found = sketch(self.gradients, (chunk.examples for chunk in chunks), self.projection)
         for chunk, rows in zip(flow, found, strict=True):
-            self._keep(chunk, rows)
+            self.keep(chunk, rows)
             done = sum(example.tokens for example in chunk.examples)
             tokens += done
             progress(chunk.order.key, len(chunk.examples) + len(chunk.too_long), done)
@@ -173,30 +175,31 @@ class Sketcher:
                 now = time.monotonic()
                 measured = {"seconds": now - began, "tokens": tokens}
                 began, tokens = now, 0
-                yield self._finished(chunk.order, chunk.grown, measured)
+                yield self.finished(chunk.order, chunk.grown, measured)
 
     def _chunks(
         self, orders: Iterable[Order], progress: Callable[[str, int, int], object]
-    ) -> Iterator[_Chunk]:
+    ) -> Iterator[Chunk]:
         for order in orders:
-            grown = Growing(order.partial, order.work, self._shapes())
-            state = grown.state or _nothing()
+            grown = Growing(order.partial, order.work, self.shapes())
+            state = grown.state or nothing()
             block = -(-order.count // self.settings.max_rows)
             whole = order.count // block * block  # the few that fill no block are left out
             if state["seen"]:
                 progress(order.key, state["seen"], 0)
-            rest = itertools.islice(_rows(order), state["seen"], whole)
+            rest = itertools.islice(rows_of(order), state["seen"], whole)
             size = -(-CHUNK // block) * block
             seen = state["seen"]
             while True:
                 some = list(itertools.islice(rest, size))
                 seen += len(some)
-                chunk = self._chunk(_Chunk(order, grown, block=block, last=seen >= whole), some)
+                chunk = self.fill(Chunk(order, grown, block=block, last=seen >= whole), some)
                 yield chunk
                 if chunk.last:
                     break
 
-    def _chunk(self, chunk: _Chunk, rows: Sequence[dict[str, Any]]) -> _Chunk:
+    def fill(self, chunk: Chunk, rows: Sequence[dict[str, Any]]) -> Chunk:
+        """Prepare rows into a chunk; those that are too long are named."""
         for row in rows:
             try:
                 example = self.prepare(row)
@@ -207,7 +210,8 @@ class Sketcher:
             chunk.examples.append(example)
         return chunk
 
-    def _shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+    def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """What is kept while an order is worked on."""
         return {
             "rows": ("float32", (self.projection.dimension,)),
             "loss": ("float32", ()),
@@ -217,9 +221,9 @@ class Sketcher:
             "squares": ("float64", (2,)),  # of each example, before and after the projection
         }
 
-    def _keep(self, chunk: _Chunk, rows: Sequence[Row]) -> None:
+    def keep(self, chunk: Chunk, rows: Sequence[Row]) -> None:
         """Put a chunk's rows on disk, with what is to be known of those that were left out."""
-        state = chunk.grown.state or _nothing()
+        state = chunk.grown.state or nothing()
         good = [number for number, row in enumerate(rows) if row.finite]
         squares = [(rows[n].norm ** 2, float(np.square(rows[n].values).sum())) for n in good]
         arrays: dict[str, NDArray[Any]] = {"squares": np.array(squares).reshape(-1, 2)}
@@ -243,7 +247,8 @@ class Sketcher:
             },
         )
 
-    def _finished(self, order: Order, grown: Growing, measured: dict[str, float]) -> Sketch:
+    def finished(self, order: Order, grown: Growing, measured: dict[str, float]) -> Sketch:
+        """The sketch of an order that is done, its projection checked."""
         arrays, state = grown.arrays(), grown.state
         squares = arrays.pop("squares")
         distortion = None
@@ -253,7 +258,7 @@ class Sketcher:
                 check_distortion(distortion, self.projection.dimension, order.key)
         meta = {
             **self.comparable(),
-            "native_dimension": self.gradients.size,
+            "native_dimension": self.size,
             "batch_invariant": self.gradients.packing.invariant,
             "examples": len(squares),
             "example_ids": state["ids"],
@@ -277,7 +282,8 @@ class Sketcher:
         }
 
 
-def _nothing() -> dict[str, Any]:
+def nothing() -> dict[str, Any]:
+    """What is done of an order at its beginning."""
     return {"seen": 0, "ids": [], "not_finite": [], "too_long": [], "records": []}
 
 
@@ -294,7 +300,7 @@ def _means(
     }
 
 
-def _rows(order: Order) -> Iterator[dict[str, Any]]:
+def rows_of(order: Order) -> Iterator[dict[str, Any]]:
     """The order's rows as the file has them, few in memory at once."""
     for table in table_batches(order.source, COLUMNS, READ):
         for row in table.to_dict("records"):

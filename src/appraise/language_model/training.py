@@ -1,33 +1,29 @@
-"""Train a LoRA adapter on a mix of the target's data and bought datasets.
+"""Train a LoRA adapter on a mix of the target's data and bought datasets, by TRL.
 
-AdamW with a cosine schedule and linear warmup; the loss of a batch is the mean over its completion
-tokens. The mix is the paper's: a share of target examples, the rest equal among the bought
-datasets. Sequences are computed side by side and their gradients added in the batch's order, so
-that the same plan gives the same adapter.
+AdamW with a cosine schedule and linear warmup, by the objective that the gradients are taken of.
+The mix is the paper's: a share of target examples, the rest equal among the bought datasets. The
+same plan gives the same adapter.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from appraise.artifacts import read_json, write_json
-from appraise.language_model.gradients import completion_loss
-from appraise.language_model.lora import adapted_layers, peft_quiet
-from appraise.language_model.prompts import Encoded
-from appraise.language_model.trunk import Trunk
-from appraise.language_model.workers import workers
-from appraise.params import Lora, LoraAdapterParams
+from appraise.language_model.lora import peft_config, peft_quiet
+from appraise.language_model.objectives import Row, preparation
+from appraise.language_model.rollouts import Sampler
+from appraise.params import BaseModelParams, Dpo, Grpo, Lora, LoraAdapterParams, Objective
 
 TARGET = "target"
-AHEAD = 10  # steps whose frozen states are computed together
-R = TypeVar("R")
 BASE = "data/base_model"  # in adapter_config.json: where the base model lies in a project
 
 
@@ -36,14 +32,17 @@ class Training:
     """How an adapter was trained.
 
     Attributes:
-        loss: nats per completion token of each step's batch, before the step.
+        loss: of each step's batch, before the step: nats per completion token for SFT, nats per
+            pair for DPO, the surrogate (near 0: read the reward) for GRPO.
         learning_rate: of each step.
+        reward: mean reward of each step's completions, for GRPO; else empty.
         tokens: tokens of all sequences trained on.
-        mix: how many sequences came from each dataset; the target's under `target`.
+        mix: how many examples came from each dataset; the target's under `target`.
     """
 
     loss: tuple[float, ...]
     learning_rate: tuple[float, ...]
+    reward: tuple[float, ...]
     tokens: int
     mix: dict[str, int]
 
@@ -100,81 +99,59 @@ def rate(step: int, settings: LoraAdapterParams) -> float:
 
 def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
     """The base model with PEFT's LoRA at its initial A and B = 0."""
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
-        layers_to_transform=adapted_layers(model, lora),
-    )
     with peft_quiet():
-        adapted: Any = get_peft_model(model, config)
+        adapted: Any = get_peft_model(model, peft_config(model, lora))
     modules = dict(adapted.base_model.model.named_modules())
     with torch.no_grad():
         for name, value in a.items():
             modules[name].lora_A["default"].weight.copy_(value)
             modules[name].lora_B["default"].weight.zero_()
-    return adapted.train(lora.dropout > 0)
+    return adapted.eval()
 
 
 def train(
     adapted: Any,
-    trunk: Trunk,
-    batches: Sequence[Sequence[tuple[str, Encoded]]],
+    tokenizer: Any,
+    batches: Sequence[Sequence[tuple[str, Row]]],
+    objective: Objective,
+    base: BaseModelParams,
     settings: LoraAdapterParams,
     progress: Callable[[], object],
 ) -> Training:
     """Train the adapter in place.
 
     Args:
-        trunk: of the base model.
-        batches: for each step its sequences, each with the name of its dataset.
+        adapted: from `with_adapter`.
+        batches: for each step its rows, each with the name of its dataset.
+        objective: what is minimised; sequences are those of `objectives.preparation`.
         progress: called after each step.
+
+    Raises:
+        TooLong: a row's completion leaves no room for its prompt.
+        ModelError: a row lacks what the objective needs, a reward or the loss is no number.
     """
-    torch.manual_seed(settings.seed)
-    weights = [p for _, p in sorted(adapted.named_parameters()) if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
-    top = trunk.top(adapted.get_base_model())
-    losses, rates, tokens = [], [], 0
-    mix: dict[str, int] = {}
+    rows = [row for batch in batches for _, row in batch]
+    if not rows:
+        return Training((), (), (), 0, {})
+    from appraise.language_model import trainers
 
-    def gradient(encoded: Encoded) -> tuple[float, tuple[torch.Tensor, ...]]:
-        loss = completion_loss(top, encoded, trunk.read(encoded.ids)).sum()
-        return float(loss.detach()), torch.autograd.grad(loss, weights)
-
-    with workers() as each:
-        one_by_one: Any = map if adapted.training else each  # dropout draws from one stream
-        for step, batch in enumerate(batches):
-            if step % AHEAD == 0:  # many at once: no waiting for the longest of a batch
-                soon = {
-                    encoded.ids for later in batches[step : step + AHEAD] for _, encoded in later
-                }
-                list(each(trunk.read, sorted(soon, key=lambda ids: (-len(ids), ids))))
-            count = sum(encoded.n_completion for _, encoded in batch)
-            results = _longest_first(one_by_one, gradient, [encoded for _, encoded in batch])
-            for number, weight in enumerate(weights):
-                weight.grad = sum(grads[number] for _, grads in results) / count
-            optimizer.param_groups[0]["lr"] = rate(step, settings)
-            optimizer.step()
-            losses.append(sum(loss for loss, _ in results) / count)
-            rates.append(rate(step, settings))
-            tokens += sum(len(encoded.ids) for _, encoded in batch)
-            for name, _ in batch:
-                mix[name] = mix.get(name, 0) + 1
-            progress()
-    return Training(tuple(losses), tuple(rates), tokens, dict(sorted(mix.items())))
-
-
-def _longest_first(
-    each: Callable[..., Iterable[R]], compute: Callable[[Encoded], R], batch: Sequence[Encoded]
-) -> list[R]:
-    """Results in the batch's order, begun with the longest: the last to end is then a short one."""
-    order = sorted(range(len(batch)), key=lambda number: -len(batch[number].ids))
-    found = dict(zip(order, each(compute, [batch[number] for number in order]), strict=True))
-    return [found[number] for number in range(len(batch))]
+    rates = [rate(step, settings) for step in range(len(batches))]
+    run = trainers.Run(adapted, tokenizer, settings.batch_size, rates, settings.seed, progress)
+    model = adapted.get_base_model()
+    if isinstance(objective, Grpo):
+        sample = Sampler(model, tokenizer, base, objective)
+        curve = trainers.grpo(run, objective, rows, sample)
+    else:
+        prepare = preparation(objective, model, tokenizer, base)
+        examples = [[term.encoded for term in prepare(row).terms] for row in rows]
+        if isinstance(objective, Dpo):
+            curve = trainers.dpo(run, objective.beta, [(one[0], one[1]) for one in examples])
+        else:
+            curve = trainers.sft(run, [one[0] for one in examples])
+    mix = Counter(name for batch in batches for name, _ in batch)
+    return Training(curve.loss, tuple(rates), curve.reward, curve.tokens, dict(sorted(mix.items())))
 
 
 def save(adapted: Any, folder: Path) -> None:

@@ -95,10 +95,11 @@ def _orders(project: Project, keys: Sequence[str]) -> list[Order]:
     return orders
 
 
-def sketched(sketcher: Sketcher, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
+def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
     """Sketch them one after the other under a bar that says how long it will take."""
     from tqdm import tqdm
 
+    sketcher = _sketcher(project)
     total = sum(order.count for order in orders)
     with tqdm(total=total, desc=noun, unit="example", file=sys.stderr, smoothing=0.02) as bar:
         tokens = 0
@@ -113,13 +114,19 @@ def sketched(sketcher: Sketcher, orders: Sequence[Order], noun: str) -> Iterator
         yield from sketcher.sketch(orders, progress)
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    orders = _orders(project, keys)
-    if not orders:
-        return
+def _sketcher(project: Project) -> Sketcher:
+    if project.params.gradient_sketches.vectors == "task_vectors":
+        from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
+
+        return TaskVectorSketcher(project)
     from appraise.language_model.sketcher import Sketcher
 
-    for made in sketched(Sketcher(project), orders, STEP.noun):
+    return Sketcher(project)
+
+
+def _make(project: Project, keys: Sequence[str]) -> None:
+    orders = _orders(project, keys)
+    for made in sketched(project, orders, STEP.noun) if orders else ():
         with STEP.writing(project, made.order.key, made.measured) as folder:
             reason = _unusable(made)
             if reason is None:

@@ -1,7 +1,8 @@
 """A LoRA adapter trained on each policy's subset, in PEFT's own layout.
 
-Every policy starts from the same A and B = 0 and trains for the same number of steps on a mix of
-the target's training split and, in equal parts, the datasets bought. A policy that buys nothing,
+Every policy starts from the same A and B = 0 and trains for the same number of steps, by the
+objective that the datasets were valued for (`gradient_sketches.objective`), on a mix of the
+target's training split and, in equal parts, the datasets bought. A policy that buys nothing,
 with no target data in the mix, gives the initialisation itself: the base model.
 """
 
@@ -10,14 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Any
 
 from appraise.artifacts import read_json, read_table, write_json
+from appraise.params import LoraAdapterParams
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step
-
-if TYPE_CHECKING:
-    from appraise.language_model.prompts import Encoded
 
 
 def keys(project: Project) -> list[str]:
@@ -46,25 +45,29 @@ def _recipe(project: Project, key: str) -> Recipe:
         target = key.split("/")[0]
         train = project.content("target_sets", target, file="train.parquet")
         inputs[f"target_sets/{target}/train.parquet"] = train
-    settings = project.params.lora_adapter.model_dump(mode="json")
-    return Recipe(STEP.version, {**settings, "datasets": sorted(subset)}, inputs)
+    settings = {
+        **project.params.lora_adapter.model_dump(mode="json"),
+        "objective": project.params.gradient_sketches.objective.model_dump(mode="json"),
+        "datasets": sorted(subset),
+    }
+    return Recipe(STEP.version, settings, inputs)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
     from tqdm import tqdm
 
     from appraise.language_model import base, training
-    from appraise.language_model.trunk import Trunk
+    from appraise.language_model.sketcher import placement
 
     folder, params = project.open("base_model"), project.params.base_model
+    sketches = project.params.gradient_sketches
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
-    model = base.load(folder)
-    trunk = Trunk(model, params.lora)
+    model = base.load(folder, *placement(sketches.device, sketches.dtype))
     for key in keys:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
         )
-        batches = _batches(project, key, tokenizer, settings)
+        batches = _batches(project, key, settings)
         adapted = training.with_adapter(model, params.lora, a)
         bar = tqdm(
             total=len(batches),
@@ -74,38 +77,34 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             disable=not batches,
         )
         with bar, STEP.writing(project, key) as written:
-            done = training.train(adapted, trunk, batches, settings, bar.update)
+            done = training.train(
+                adapted, tokenizer, batches, sketches.objective, params, settings, bar.update
+            )
             training.save(adapted, written)
             write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
         model = adapted.unload().eval().requires_grad_(False)
 
 
 def _batches(
-    project: Project, key: str, tokenizer: object, settings: object
-) -> list[list[tuple[str, Encoded]]]:
-    """The sequences of each step, tokenised: only those that the plan uses."""
-    from appraise.language_model.prompts import encode
+    project: Project, key: str, settings: LoraAdapterParams
+) -> list[list[tuple[str, Any]]]:
+    """The rows of each step, each with the name of its dataset."""
     from appraise.language_model.training import TARGET, plan
-    from appraise.params import LoraAdapterParams
 
-    assert isinstance(settings, LoraAdapterParams)
-    tables = {
-        dataset: read_table(project.open("auxiliary_datasets", dataset) / "examples.parquet")
-        for dataset in _subset(project, key)
+    folders = {d: project.open("auxiliary_datasets", d) for d in _subset(project, key)}
+    tables: dict[str, list[Any]] = {
+        dataset: read_table(folder / "examples.parquet").to_dict("records")
+        for dataset, folder in folders.items()
     }
     sizes = {dataset: len(table) for dataset, table in tables.items()}
     if settings.target_share > 0:
         target = key.split("/")[0]
-        tables[TARGET] = read_table(project.open("target_sets", target) / "train.parquet")
+        train = read_table(project.open("target_sets", target) / "train.parquet")
+        tables[TARGET] = train.to_dict("records")
     sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
-
-    def encoded(dataset: str, number: int) -> Encoded:
-        row = tables[dataset].iloc[number]
-        return encode(tokenizer, project.params.base_model, row["prompt"], row["completion"])
-
-    sequences = [(dataset, encoded(dataset, number)) for dataset, number in sequence]
+    rows = [(dataset, tables[dataset][number]) for dataset, number in sequence]
     size = settings.batch_size
-    return [sequences[start : start + size] for start in range(0, len(sequences), size)]
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 STEP = Step(
@@ -115,4 +114,5 @@ STEP = Step(
     keys=keys,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: trained by TRL, by the objective of the sketches
 )

@@ -26,7 +26,7 @@ def _recipe(project: Project, key: str) -> Recipe:
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
-    from appraise.language_model.sketcher import Order, Sketcher
+    from appraise.language_model.sketcher import Order
 
     orders = []
     for key in keys:
@@ -34,7 +34,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         count = sum(len(table) for table in table_batches(path, ["id"], 65536))
         work = sha256_json(_recipe(project, key).as_json())
         orders.append(Order(key, path, None, count, work, project.partial(STEP.noun, key)))
-    for made in sketched(Sketcher(project), orders, STEP.noun):
+    for made in sketched(project, orders, STEP.noun):
         lost = [*made.meta["dropped_not_finite"], *made.meta["too_long"]]
         if lost or made.meta["no_signal"] == made.kept:
             raise ModelError(

@@ -1,0 +1,73 @@
+"""Task vectors in the place of gradients: a short fine-tune for each part of a dataset, a row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from appraise.artifacts import Growing
+from appraise.language_model.gradients import Row
+from appraise.language_model.objectives import Prepared
+from appraise.language_model.sketcher import Chunk, Order, Sketch, Sketcher, nothing, rows_of
+from appraise.language_model.task_vectors import TaskVector, size, task_vector
+from appraise.project import Project
+
+
+class TaskVectorSketcher(Sketcher):
+    """Cuts an order's examples into parts, fine-tunes on each and projects what that changed."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.size = size(self.a, self.model)
+        self.projection = self.projecting(self.size)
+
+    def sketch(
+        self, orders: Iterable[Order], progress: Callable[[str, int, int], object]
+    ) -> Iterator[Sketch]:
+        """As `Sketcher.sketch`; a part that was fine-tuned on before a kill is not again."""
+        for order in orders:
+            began, tokens = time.monotonic(), 0
+            grown = Growing(order.partial, order.work, self.shapes())
+            prepared = self.fill(Chunk(order, grown), list(rows_of(order)))
+            count = min(self.settings.task_vectors.parts, len(prepared.examples))
+            done = len((grown.state or nothing())["ids"])
+            for number in range(done, count):
+                part = self._part(prepared, number, count)
+                row, trained = self._row(part.examples)
+                self.keep(part, row)
+                tokens += trained
+                progress(order.key, len(part.ids) + len(part.too_long), trained)
+            measured = {"seconds": time.monotonic() - began, "tokens": tokens}
+            yield self.finished(order, grown, measured)
+
+    def _part(self, whole: Chunk, number: int, count: int) -> Chunk:
+        """Every so-manyth example; what is too long is told with the first part."""
+        return Chunk(
+            whole.order,
+            whole.grown,
+            whole.ids[number::count],
+            whole.examples[number::count],
+            [] if number else whole.too_long,
+            block=len(whole.ids),
+        )
+
+    def _row(self, examples: list[Prepared]) -> tuple[list[Row], int]:
+        """The projected task vector, once for each example of the part: the row is their mean."""
+        made = self._tuned(examples)
+        values = np.zeros(self.projection.dimension)
+        self.projection.add(values, 0, made.vector)
+        norm = float(np.linalg.norm(made.vector.astype(np.float64)))
+        return [Row(values, made.first_loss, norm)] * len(examples), made.tokens
+
+    def _tuned(self, examples: list[Prepared]) -> TaskVector:
+        lora, settings = self.params.lora, self.settings.task_vectors
+        encoded = [term.encoded for example in examples for term in example.terms]
+        return task_vector(self.model, self.tokenizer, self.a, lora, encoded, settings)
+
+    def comparable(self) -> dict[str, Any]:
+        """With how the fine-tunes were made."""
+        settings = self.settings.task_vectors.model_dump_json()
+        return super().comparable() | {"vectors": f"task_vectors {settings}"}
