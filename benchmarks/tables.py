@@ -34,6 +34,10 @@ def plot(
     for label, points in series.items():
         draw = axes.loglog if logarithmic else axes.plot
         draw(*zip(*points, strict=True), marker="o", label=label)
+    if logarithmic:
+        places = sorted({x for points in series.values() for x, _ in points})
+        axes.set_xticks(places, [f"{x:g}" for x in places])
+        axes.xaxis.minorticks_off()
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -218,6 +219,51 @@ def summary(project: Project, target: str | None) -> None:
 
     for name in [target] if target else project.params.target_sets:
         click.echo(describe(project, name))
+
+
+@main.command()
+@click.argument("target", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def costs(project: Project, target: str | None, as_json: bool) -> None:
+    """Say what looking at the datasets cost: examples, tokens, seconds, storage of each sketch."""
+    from appraise.sketch_costs import costs as count
+
+    for name in [target] if target else project.params.target_sets:
+        found = count(project, name)
+        if as_json:
+            click.echo(json.dumps({name: [one.as_json() for one in found]}))
+            continue
+        click.echo(f"{'dataset':24} examples  left out   tokens  seconds  tokens/s  stored, kB")
+        for one in found:
+            seconds, speed = one.seconds or math.nan, one.tokens_per_second or math.nan
+            click.echo(
+                f"{one.key:24} {one.examples:8,} {one.left_out:9,} {one.tokens:8,} "
+                f"{seconds:8.1f} {speed:9.0f} {one.stored / 1000:11,.0f}"
+            )
+
+
+@main.command()
+@click.argument("other", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--target", help="Only this target; without it all that both projects have.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def agreement(project: Project, other: Path, target: str | None, as_json: bool) -> None:
+    """Say whether to buy for OTHER's model by the valuation of this project.
+
+    OTHER is the folder of a project with the same pool and targets under another base model. Both
+    must have selected subsets. Compares alignments, kernels and weights, and says what would be
+    lost by buying for OTHER what this project chose.
+    """
+    from appraise.agreement import agreement as compare
+    from appraise.agreement import lines
+
+    found = compare(project, Project(other), target)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for line in lines(found):
+        click.echo(line)
 
 
 @main.command()

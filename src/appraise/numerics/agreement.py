@@ -95,16 +95,16 @@ def agreement(
 
     `go` asks for two things, because each can be luck without the other.
 
-    - The regret is at most 10 %. On the demo's pool another twelve preview rows of each dataset,
-      under the same model, cost 2 % on average and 11 % at most, and a set drawn by lot 59 %: 10 %
-      is about the noise that every valuation has, and little beside what a valuation brings.
+    - The regret is at most 10 %. On the demo's pool twelve other rows of each dataset, under the
+      same model, cost 2 % on average and 11 % at most, and a set drawn by lot 59 %: 10 % is about
+      the noise that every valuation has, and little beside what a valuation brings.
     - The lower end of the interval of c's Spearman correlation is above 0.5: of any two datasets
       the better one is ranked higher in two of three cases (Kendall's τ is then about 1/3). A
       purchase can be right by luck: on that pool one set in eight drawn by lot passes the first
       test. Where the ranking is wrong, the next purchase is, with another budget or less on offer.
 
-    The other twelve rows pass both in 95 % of draws, another four rows in 62 %: with previews so
-    small a `no-go` may be the samples' and not the models' (benchmarks/agreement.py).
+    Twelve other rows pass both in 95 % of draws, four against four in 62 %: with previews so small
+    a `no-go` may be the samples' and not the models' (benchmarks/agreement.py).
 
     The interval is the percentile bootstrap over datasets, for two normal variables in simulation:
     where the true correlation is 0.5, the lower end of the 90 % interval is above 0.5 in 4 to 7 %
