@@ -456,6 +456,11 @@ OTHER = {
     ("selected_subset", "policies"): ["kmm"],
     ("selected_subset", "budget"): 100.0,
     ("base_model", "lora", "target_modules"): ["q_proj"],
+    ("base_model", "lora", "layers"): None,  # not beside last_layers
+    ("gradient_sketches", "objective", "kind"): "dpo",
+    ("gradient_sketches", "vectors"): "task_vectors",
+    ("gradient_sketches", "distortion"): None,  # not beside dimension
+    ("gradient_sketches", "dtype"): "bfloat16",
     ("target_sets", "desk", "components"): None,
 }
 

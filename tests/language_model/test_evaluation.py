@@ -75,5 +75,5 @@ def test_the_likeliest_choice_is_the_answer_that_lm_eval_counts(here: Room, item
 
 def test_an_answer_that_leaves_no_room_is_an_error(here: Room, items) -> None:  # type: ignore[no-untyped-def]
     trunk = Trunk(here.model, here.params.lora)
-    with pytest.raises(ModelError, match="expected a prompt and answers below 5 tokens"):
+    with pytest.raises(ModelError, match="expected a completion that leaves room for its prompt"):
         likelihoods(here.model, trunk, here.tokenizer, 5, items[:1])

@@ -66,7 +66,9 @@ def test_the_bytes_do_not_depend_on_company_order_or_threads(
     alone = [values(rows(ours, [one]))[0] for one in examples]
     np.testing.assert_array_equal(together, np.array(alone))
     np.testing.assert_array_equal(together, values(rows(ours, examples[::-1]))[::-1])
-    np.testing.assert_array_equal(together, values(rows(ours, examples[:5], [], examples[5:])))
+    np.testing.assert_array_equal(
+        together, values(rows(ours, [], examples[:5], [], [], examples[5:], []))
+    )
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0})
     np.testing.assert_array_equal(together, values(rows(ours, examples)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_families import Int8  # type: ignore[import-not-found]
+from test_model_families import Int8  # type: ignore[import-not-found]
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError

@@ -175,6 +175,7 @@ def _from_gguf(path: Path, folder: Path) -> None:
     where = {"gguf_file": path.name}
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **where)
     loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
+    del loaded.config.quantization_config  # it is not any more: trainers refuse what says it is
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(loaded.config)  # type: ignore[no-untyped-call]
     model.load_state_dict(loaded.state_dict(), strict=False, assign=True)

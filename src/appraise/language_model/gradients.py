@@ -197,20 +197,24 @@ def sketch(
     """
     sizes: list[int] = []
 
-    def work() -> Iterator[tuple[list[int], list[Prepared]]]:
-        for chunk in chunks:
+    def work() -> Iterator[tuple[int, list[int], list[Prepared]]]:
+        for place, chunk in enumerate(chunks):
             sizes.append(len(chunk))
             for numbers in packs(chunk):
-                yield numbers, [chunk[number] for number in numbers]
+                yield place, numbers, [chunk[number] for number in numbers]
 
-    def compute(pack: tuple[list[int], list[Prepared]]) -> list[tuple[int, Row]]:
-        return list(zip(pack[0], gradients.rows(pack[1], projection), strict=True))
+    def compute(pack: tuple[int, list[int], list[Prepared]]) -> tuple[int, dict[int, Row]]:
+        place, numbers, examples = pack
+        return place, dict(zip(numbers, gradients.rows(examples, projection), strict=True))
 
     done, found = 0, dict[int, Row]()
     with gradients.hooked(), workers() as each:
-        for pack in each(compute, work()):
-            found.update(pack)
-            while done < len(sizes) and len(found) == sizes[done]:  # also those that are empty
+        for place, rows in each(compute, work()):
+            if place > done:  # the chunk before is whole, and those between are empty
                 yield [found[number] for number in range(sizes[done])]
-                done, found = done + 1, {}
-        yield from ([] for _ in sizes[done:])
+                yield from ([] for _ in range(done + 1, place))
+                done, found = place, {}
+            found.update(rows)
+        if sizes:
+            yield [found[number] for number in range(sizes[done])]
+        yield from ([] for _ in sizes[done + 1 :])

@@ -1,14 +1,16 @@
 """TRL's trainers, set up to train on what the gradients are taken of.
 
-Tokens are ours, and so is their order. One example (a sequence, a pair, a group of completions)
-is computed at a time and the gradients of a batch are added up: nothing is padded that a loss does
-not compare. The adapter alone is in training mode: as in the gradients, only LoRA drops out.
+Tokens are ours, and so is their order. A batch of sequences is packed into one row, as for the
+gradients; pairs, groups of completions, and the sequences of a model that cannot be packed are
+computed one at a time and their gradients added up: nothing is padded that a loss does not compare.
+The adapter alone is in training mode: as in the gradients, only LoRA drops out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import logging
 import math
 import tempfile
@@ -33,6 +35,8 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import Rollout, Row
+from appraise.language_model.packing import Packing
+from appraise.language_model.packing import _here as here
 from appraise.language_model.prompts import Encoded
 from appraise.params import Grpo
 
@@ -80,14 +84,18 @@ def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
         "labels": [[-100] * one.n_prompt + list(one.ids[one.n_prompt :]) for one in examples],
     }
 
-    def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
-        config = SFTConfig(
-            **settings, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}
-        )
-        collator = DataCollatorForLanguageModeling(PADDED)
-        return SFTTrainer(args=config, data_collator=collator, **parts)
+    packing = Packing(run.adapted.get_base_model())
 
-    return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
+    def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
+        given = {**settings, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
+        if not packing.possible:
+            collator = DataCollatorForLanguageModeling(PADDED)
+            return SFTTrainer(args=SFTConfig(**given), data_collator=collator, **parts)
+        given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
+        return SFTTrainer(args=SFTConfig(**given), data_collator=_one_row, **parts)
+
+    with _packed(run.adapted, packing):
+        return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
 
 
 def dpo(run: Run, beta: float, pairs: Sequence[tuple[Encoded, Encoded]]) -> Curve:
@@ -160,6 +168,36 @@ def _with_padding(tokenizer: Any) -> Any:
     padding = copy.deepcopy(tokenizer)
     padding.pad_token = padding.convert_ids_to_tokens(PADDED)
     return padding
+
+
+def _one_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    """A batch for SFT: its sequences one after the other, positions beginning anew with each."""
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
+        "position_ids": torch.cat([torch.arange(len(row["labels"])) for row in rows])[None],
+    }
+
+
+@contextlib.contextmanager
+def _packed(adapted: Any, packing: Packing) -> Iterator[None]:
+    """Attention sequence by sequence, where the model can do with that."""
+
+    def announce(_: Any, __: Any, given: Mapping[str, Any]) -> None:
+        places = given["position_ids"][0]
+        ends = (*(places == 0).nonzero()[1:, 0].tolist(), len(places))
+        here.sizes = [end - start for start, end in itertools.pairwise((0, *ends))]
+
+    if not packing.possible:
+        yield
+        return
+    hook = adapted.register_forward_pre_hook(announce, with_kwargs=True)
+    try:
+        with packing.ready():
+            yield
+    finally:
+        hook.remove()
+        here.sizes = None
 
 
 class _Pairs(DPOTrainer):

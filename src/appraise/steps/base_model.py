@@ -32,4 +32,5 @@ STEP = Step(
     keys=whole,
     recipe=_recipe,
     make=_make,
+    version="2",  # 2: a dequantised model does not call itself quantised
 )
