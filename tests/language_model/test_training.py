@@ -180,7 +180,7 @@ def test_trl_takes_the_steps_of_a_plain_loop(here: Room, kind: str) -> None:
 
 @pytest.mark.parametrize(("family", "module"), [("gpt2", "c_attn"), ("bloom", "query_key_value")])
 def test_other_families_take_the_same_steps(tmp_path: Path, family: str, module: str) -> None:
-    """GPT-2 drops out by its configuration, which gradients do not see; BLOOM cannot be packed."""
+    """GPT-2 drops out by its configuration, which gradients do not see; BLOOM has no positions."""
     here = room(tiny_model(tmp_path / family, family), tmp_path / "base", target_modules=(module,))
     adapted, done = trained(here, Sft(), steps=2)
     expected, losses = plain_loop(here, "sft", 2)
@@ -257,7 +257,6 @@ def test_it_leaves_no_traces(
     monkeypatch.delenv("CI", raising=False)
     before, steps = utils._use_triton, []
     model = base.load(here.folder)
-    attention = model.config._attn_implementation
     adapted = with_adapter(model, here.params.lora, here.a)
     capfd.readouterr()
     recwarn.clear()
@@ -272,7 +271,6 @@ def test_it_leaves_no_traces(
     )
     assert len(steps) == STEPS, "progress is told of each step"
     assert list(adapted.peft_config) == ["default"], "TRL's reference adapter would be saved too"
-    assert adapted.config._attn_implementation == attention, "attention for packed sequences"
     assert "forward" not in vars(adapted.get_base_model()), "TRL's forward pass would pile up"
     assert not adapted._forward_pre_hooks
     assert utils._use_triton is before
@@ -298,8 +296,8 @@ def test_logits_are_computed_only_where_there_are_labels(
     monkeypatch.setattr(utils._ChunkedLogProbFunction, "apply", counted)
     trained(here, Sft())
     prepare = preparation(Sft(), None, here.tokenizer, here.params)
-    sequences = [[prepare(row).terms[0].encoded for _, row in batch] for batch in batches()]
-    assert rows == [sum(one.n_completion for one in batch) for batch in sequences]
+    sequences = [prepare(row).terms[0].encoded for batch in batches() for _, row in batch]
+    assert sorted(rows) == sorted(one.n_completion for one in sequences)
 
 
 def test_a_loss_that_is_no_number_stops_it(here: Room) -> None:

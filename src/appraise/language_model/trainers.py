@@ -1,16 +1,14 @@
 """TRL's trainers, set up to train on what the gradients are taken of.
 
-Tokens are ours, and so is their order. A batch of sequences is packed into one row, as for the
-gradients; pairs, groups of completions, and the sequences of a model that cannot be packed are
-computed one at a time and their gradients added up: nothing is padded that a loss does not compare.
-The adapter alone is in training mode: as in the gradients, only LoRA drops out.
+Tokens are ours, and so is their order. On a CPU the sequences of a batch are computed side by side;
+pairs and groups of completions are computed one at a time, and their gradients added up. The
+adapter alone is in training mode: as in the gradients, only LoRA drops out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import logging
 import math
 import tempfile
@@ -35,9 +33,9 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import Rollout, Row
-from appraise.language_model.packing import Packing
-from appraise.language_model.packing import _here as here
+from appraise.language_model.packing import Packing, announce
 from appraise.language_model.prompts import Encoded
+from appraise.language_model.workers import workers
 from appraise.params import Grpo
 
 PADDED = 0  # any token will do: it is masked
@@ -60,6 +58,11 @@ class Run:
     rates: Sequence[float]
     seed: int
     progress: Callable[[], object]
+
+    @property
+    def dropout(self) -> bool:
+        """Whether LoRA drops out."""
+        return bool(self.adapted.peft_config["default"].lora_dropout)
 
 
 @dataclass(frozen=True)
@@ -84,18 +87,15 @@ def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
         "labels": [[-100] * one.n_prompt + list(one.ids[one.n_prompt :]) for one in examples],
     }
 
-    packing = Packing(run.adapted.get_base_model())
-
     def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
         given = {**settings, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
-        if not packing.possible:
-            collator = DataCollatorForLanguageModeling(PADDED)
-            return SFTTrainer(args=SFTConfig(**given), data_collator=collator, **parts)
         given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
-        return SFTTrainer(args=SFTConfig(**given), data_collator=_one_row, **parts)
+        # Dropout draws from one stream, and a GPU likes a batch as it is.
+        kind = _SideBySide if settings["use_cpu"] and not run.dropout else SFTTrainer
+        collator = DataCollatorForLanguageModeling(PADDED)
+        return kind(args=SFTConfig(**given), data_collator=collator, **parts)
 
-    with _packed(run.adapted, packing):
-        return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
+    return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
 
 
 def dpo(run: Run, beta: float, pairs: Sequence[tuple[Encoded, Encoded]]) -> Curve:
@@ -170,34 +170,37 @@ def _with_padding(tokenizer: Any) -> Any:
     return padding
 
 
-def _one_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-    """A batch for SFT: its sequences one after the other, positions beginning anew with each."""
-    return {
-        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
-        "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
-        "position_ids": torch.cat([torch.arange(len(row["labels"])) for row in rows])[None],
-    }
+class _SideBySide(SFTTrainer):
+    """The sequences of a batch on all cores, without padding, each computed by one thread."""
+
+    def training_step(
+        self,
+        model: Any,
+        inputs: Mapping[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Their losses and gradients added up in a fixed order."""
+        model.train()
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+
+        def gradient(part: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+            loss = self.compute_loss(model, part, num_items_in_batch=num_items_in_batch)
+            return (loss.detach(), *torch.autograd.grad(loss, weights))
+
+        with workers() as each:
+            loss, *gradients = map(sum, zip(*each(gradient, _apart(inputs)), strict=True))
+        for weight, found in zip(weights, gradients, strict=True):
+            weight.grad = found
+        return loss
 
 
-@contextlib.contextmanager
-def _packed(adapted: Any, packing: Packing) -> Iterator[None]:
-    """Attention sequence by sequence, where the model can do with that."""
-
-    def announce(_: Any, __: Any, given: Mapping[str, Any]) -> None:
-        places = given["position_ids"][0]
-        ends = (*(places == 0).nonzero()[1:, 0].tolist(), len(places))
-        here.sizes = [end - start for start, end in itertools.pairwise((0, *ends))]
-
-    if not packing.possible:
-        yield
-        return
-    hook = adapted.register_forward_pre_hook(announce, with_kwargs=True)
-    try:
-        with packing.ready():
-            yield
-    finally:
-        hook.remove()
-        here.sizes = None
+def _apart(inputs: Mapping[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    """Each sequence of a batch without its padding, the longest first: a short one ends last."""
+    lengths = inputs["attention_mask"].sum(dim=1).tolist()
+    return [
+        {name: one[row : row + 1, : lengths[row]] for name, one in inputs.items()}
+        for row in sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    ]
 
 
 class _Pairs(DPOTrainer):
