@@ -175,7 +175,7 @@ def appraise(folder: Path, to: Path, asked: Asked, check: bool = False) -> Job:
     found = in_own_process("ours", folder, {"to": str(to), "check": check})
     arrays = dict(np.load(to / "arrays.npz"))
     seconds = json.loads((to / "seconds.json").read_text(encoding="utf-8"))
-    return {**found, **arrays, "seconds": seconds, "disk": size(to / "sketch")}
+    return {**found, **arrays, "seconds": seconds, "disk": size(to / "sketch"), "processes": 1}
 
 
 def bergson(folder: Path, to: Path, asked: Asked, check: bool = False, processes: int = 1) -> Job:
@@ -211,7 +211,7 @@ def _build(folder: Path, to: Path, asked: Asked, name: str, p: int, processes: i
     named = dict(zip(widths, parts, strict=True))
     began, ended = ((made / one).stat().st_mtime for one in ("info.json", "total_processed.pt"))
     ours_order = np.concatenate([named[one] for one in sorted(named)], axis=1)
-    return {**found, "rows": ours_order, "seconds": ended - began}
+    return {**found, "rows": ours_order, "seconds": ended - began, "processes": processes}
 
 
 def side(modules: int) -> int:
@@ -238,9 +238,11 @@ OURS, _, THEIRS = ENGINES
 def line(setting: str, engine: str, tokens: int, runs: Sequence[Job]) -> str:
     """The fastest of the runs."""
     seconds, wall, cpu = (min(one[name] for one in runs) for name in ("seconds", "wall", "cpu"))
-    peak = max(one["peak"] for one in runs)
+    peak = f"{max(one['peak'] for one in runs):.0f}"
+    if runs[0]["processes"] > 1:
+        peak = f"{runs[0]['processes']} × {peak}"
     cells = f"{runs[0]['all'].shape[1]} | {seconds:.1f} | {wall:.1f} | {tokens / seconds:.0f}"
-    return f"| {setting} | {engine} | {cells} | {cpu:.0f} | {peak:.0f} | {runs[0]['disk']:.0f} |"
+    return f"| {setting} | {engine} | {cells} | {cpu:.0f} | {peak} | {runs[0]['disk']:.0f} |"
 
 
 def cosines(rows: Rows, sizes: Sequence[int]) -> Rows:

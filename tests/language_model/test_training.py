@@ -189,6 +189,27 @@ def test_other_families_take_the_same_steps(tmp_path: Path, family: str, module:
         torch.testing.assert_close(found, expected[name], rtol=1e-3, atol=2e-5)
 
 
+def test_side_by_side_is_what_trl_does_with_a_padded_batch(
+    here: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL's own step is what dropout and GPUs get."""
+    from appraise.language_model import trainers
+
+    side_by_side, done = trained(here, Sft())
+    monkeypatch.setattr(trainers, "_SideBySide", trainers.SFTTrainer)
+    padded, same = trained(here, Sft())
+    assert done.loss == pytest.approx(same.loss, rel=1e-5)
+    for one, other in zip(side_by_side.parameters(), padded.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_the_number_of_cores_changes_no_byte(here: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = trained(here, Sft())
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    other, _ = trained(here, Sft())
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
 @pytest.mark.parametrize("kind", list(OBJECTIVES))
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_twice_gives_the_same_bytes(tiny: Path, tmp_path: Path, kind: str, dropout: float) -> None:

@@ -33,7 +33,6 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import Rollout, Row
-from appraise.language_model.packing import Packing, announce
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.workers import workers
 from appraise.params import Grpo
@@ -174,21 +173,22 @@ class _SideBySide(SFTTrainer):
     """The sequences of a batch on all cores, without padding, each computed by one thread."""
 
     def training_step(
-        self,
-        model: Any,
-        inputs: Mapping[str, torch.Tensor],
-        num_items_in_batch: torch.Tensor | None = None,
+        self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Their losses and gradients added up in a fixed order."""
+        """Losses and gradients, added up in a fixed order."""
         model.train()
         weights = [weight for weight in model.parameters() if weight.requires_grad]
+        loss_of: Callable[..., torch.Tensor] = self.compute_loss
 
         def gradient(part: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-            loss = self.compute_loss(model, part, num_items_in_batch=num_items_in_batch)
+            loss = loss_of(model, part, num_items_in_batch=num_items_in_batch)
             return (loss.detach(), *torch.autograd.grad(loss, weights))
 
         with workers() as each:
-            loss, *gradients = map(sum, zip(*each(gradient, _apart(inputs)), strict=True))
+            loss, *gradients = (
+                torch.stack(parts).sum(dim=0)
+                for parts in zip(*each(gradient, _apart(inputs)), strict=True)
+            )
         for weight, found in zip(weights, gradients, strict=True):
             weight.grad = found
         return loss
