@@ -22,11 +22,6 @@ NAME = "appraise_packed"
 _here = threading.local()  # the lengths of the sequences that this thread has packed
 
 
-def announce(sizes: list[int] | None) -> None:
-    """Say how long the sequences are that this thread packs next; None: there are none."""
-    _here.sizes = sizes
-
-
 def attention(
     module: Any,
     query: torch.Tensor,
@@ -176,9 +171,9 @@ class Packing:
         at = torch.tensor(rows, device=device)
         if self._keeps:
             given["logits_to_keep"] = at
-        announce(sizes if self.possible else None)
+        _here.sizes = sizes if self.possible else None
         try:
             logits: torch.Tensor = self._model(**given, use_cache=False).logits[0]
         finally:
-            announce(None)
+            _here.sizes = None
         return logits if self._keeps else logits[at]
