@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +41,13 @@ class Row:
         values: (d,) float64.
         loss: Σ weight · negative log-likelihood: for SFT the mean, in nats per completion token.
         norm: length of the gradient before it was projected.
+        seconds: its part of the time of its pack, by tokens.
     """
 
     values: NDArray[np.float64]
     loss: float
     norm: float
+    seconds: float = 0.0
 
     @property
     def finite(self) -> bool:
@@ -101,6 +104,7 @@ class LoraGradients:
 
     def rows(self, examples: Sequence[Prepared], projection: Projection) -> list[Row]:
         """Projected gradients of the examples of one pack."""
+        began = time.perf_counter()
         totals = np.zeros((len(examples), projection.dimension))
         squares = np.zeros(len(examples))
         losses, parts = self._backward([example.terms for example in examples])
@@ -111,8 +115,10 @@ class LoraGradients:
                 values = (self._scale * (d.T @ x)).reshape(-1).cpu().numpy()
                 projection.add(totals[number], start, values)
                 squares[number] += np.square(values, dtype=np.float64).sum()
-        norms = np.sqrt(squares)
-        return [Row(*one) for one in zip(totals, losses, norms.tolist(), strict=True)]
+        norms = np.sqrt(squares).tolist()
+        share = (time.perf_counter() - began) / sum(spans)
+        seconds = [share * span for span in spans]
+        return [Row(*one) for one in zip(totals, losses, norms, seconds, strict=True)]
 
     def __call__(self, encoded: Encoded) -> tuple[float, torch.Tensor]:
         """Loss (nats per completion token) and gradient (size,) float32 of one example."""

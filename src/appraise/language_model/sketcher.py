@@ -8,6 +8,7 @@ each the mean of equally many examples: what follows (means, resampling, noise) 
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -109,6 +110,7 @@ class Chunk:
     Attributes:
         block: how many of them one row is the mean of.
         last: whether the order ends with it.
+        seconds: that preparing it took.
     """
 
     order: Order
@@ -118,6 +120,7 @@ class Chunk:
     too_long: list[str] = field(default_factory=list)
     block: int = 1
     last: bool = False
+    seconds: float = 0.0
 
 
 def placement(device: str, dtype: str | None) -> tuple[str, torch.dtype]:
@@ -162,19 +165,18 @@ class Sketcher:
                 loses more than it states.
             ArtifactError: the disk is full. What was done stays.
         """
-        began = time.monotonic()
-        tokens = 0
+        seconds, tokens, cores = 0.0, 0, len(os.sched_getaffinity(0))
         chunks, flow = itertools.tee(self._chunks(orders, progress))
         found = sketch(self.gradients, (chunk.examples for chunk in chunks), self.projection)
         for chunk, rows in zip(flow, found, strict=True):
             self.keep(chunk, rows)
             done = sum(example.tokens for example in chunk.examples)
             tokens += done
+            seconds += chunk.seconds + sum(row.seconds for row in rows) / cores
             progress(chunk.order.key, len(chunk.examples) + len(chunk.too_long), done)
             if chunk.last:
-                now = time.monotonic()
-                measured = {"seconds": now - began, "tokens": tokens}
-                began, tokens = now, 0
+                measured = {"seconds": seconds, "tokens": tokens}
+                seconds, tokens = 0.0, 0
                 yield self.finished(chunk.order, chunk.grown, measured)
 
     def _chunks(
@@ -200,6 +202,7 @@ class Sketcher:
 
     def fill(self, chunk: Chunk, rows: Sequence[dict[str, Any]]) -> Chunk:
         """Prepare rows into a chunk; those that are too long are named."""
+        began = time.perf_counter()
         for row in rows:
             try:
                 example = self.prepare(row)
@@ -208,6 +211,7 @@ class Sketcher:
                 continue
             chunk.ids.append(row["id"])
             chunk.examples.append(example)
+        chunk.seconds = time.perf_counter() - began
         return chunk
 
     def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
