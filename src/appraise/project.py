@@ -135,11 +135,26 @@ class Project:
                 (target / name).unlink(missing_ok=True)
             sync(target)
             manifest = {"noun": noun, "key": key, **recipe.as_json(), "files": files}
-            if measured:  # seconds, say: told beside the content, no part of it
-                manifest["measured"] = dict(measured)
-            write_json(target / MANIFEST, {**manifest, "content": sha256_json(files)})
+            content = sha256_json(files)
+            if measured:
+                self._measured(noun, key).parent.mkdir(parents=True, exist_ok=True)
+                write_json(self._measured(noun, key), {"content": content, **measured})
+            write_json(target / MANIFEST, {**manifest, "content": content})
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def measured(self, noun: str, key: str = "") -> dict[str, float]:
+        """Seconds and the like of the run that made a partition; {} where it was not made here.
+
+        They are of a machine and not of the inputs, so no artifact has them: it would differ from
+        run to run.
+        """
+        path = self._measured(noun, key)
+        found: dict[str, Any] = read_json(path) if path.is_file() else {}
+        return found if found.pop("content", None) == self.content(noun, key) else {}
+
+    def _measured(self, noun: str, key: str) -> Path:
+        return self.root / ".appraise" / "measured" / noun / f"{key or noun}.json"
 
     @contextlib.contextmanager
     def alone(self, noun: str) -> Iterator[None]:

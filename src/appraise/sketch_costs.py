@@ -20,7 +20,7 @@ class Cost:
         left_out: too long, or not finite.
         tokens: of all their sequences.
         truncated: tokens cut from prompts that were too long.
-        seconds: that it took, model loading aside; None where that was not measured.
+        seconds: that it took, model loading aside; None where it was not made here.
         stored: bytes of the sketch file.
         distortion: relative error, root mean square, of the projected squared norms.
     """
@@ -57,7 +57,7 @@ def cost(project: Project, noun: str, key: str) -> Cost | None:
         left_out=len(meta["dropped_not_finite"]) + len(meta["too_long"]),
         tokens=int(arrays["tokens"].sum()),
         truncated=int(arrays["truncated"].sum()),
-        seconds=project.manifest(noun, key).get("measured", {}).get("seconds"),
+        seconds=project.measured(noun, key).get("seconds"),
         stored=path.stat().st_size,
         distortion=distortion.get("rms"),
     )
