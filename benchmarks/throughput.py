@@ -157,9 +157,10 @@ def _losses(
         whole = torch.zeros(ahead.shape).masked_scatter(counted, nll)
     else:
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
-        whole = torch.nn.functional.cross_entropy(
-            logits.transpose(1, 2), ahead, reduction="none", ignore_index=-100
+        nll = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), ahead.flatten(), reduction="none", ignore_index=-100
         )
+        whole = nll.view(ahead.shape)
     return whole.sum(dim=1) / counted.sum(dim=1)
 
 

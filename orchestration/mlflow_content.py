@@ -11,6 +11,9 @@ from appraise import pictures
 from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.errors import ArtifactError
 from appraise.project import Project
+from appraise.sketch_costs import costs, total
+
+GRADIENT_COSTS = ("examples", "tokens", "seconds", "tokens_per_second", "stored")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def decision(project: Project, target: str) -> RunContent:
     numbers |= {name: made["reached"][name] for name in ("objective", "bound", "exchange_rate")}
     numbers |= {"bought": len(made["bought"]), "refused": len(made["refused"])}
     numbers |= {f"weight.{one['id']}": one["weight"] for one in made["bought"] + made["refused"]}
+    gradients = total(costs(project, target)).as_json()
+    numbers |= {f"gradients.{name}": gradients[name] for name in GRADIENT_COSTS}
     return RunContent(
         sha256={"decision": project.content("valuation_decision", target)},
         params=dict(_flat(made["asked"])) | {"target": target},

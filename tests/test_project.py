@@ -249,3 +249,21 @@ def test_params_say_what_was_expected(tmp_path: Path, change: dict, message: str
 
 def test_params_of_this_repository_can_be_read() -> None:
     assert read_params(ROOT / "params.yaml").policies() == ("none", "kmm", "one_step", "random")
+
+
+def test_what_was_measured_lies_beside_the_content_and_goes_with_it(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+
+    def write(value: int, seconds: float) -> dict[str, bytes]:
+        with project.writing("letters", "a", Recipe("1", {}), {"seconds": seconds}) as folder:
+            write_json(folder / "value.json", value)
+        folder = project.folder("letters", "a")
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    first = write(1, 3.5)
+    assert project.measured("letters", "a") == {"seconds": 3.5}
+    assert write(1, 99.0) == first  # another machine's seconds, the same bytes
+    with project.writing("letters", "a", Recipe("1", {})) as folder:
+        write_json(folder / "value.json", 2)
+    assert project.measured("letters", "a") == {}  # they were of another content
+    assert project.measured("letters", "never_made") == {}

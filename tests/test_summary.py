@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_a_decision_can_be_read_before_its_outcome_is_known(decided: Project) ->
         "330 USD (example prices)."
     )
     assert "minus" not in text
+    assert re.search(r"Gradients of [\d,]+ examples: [\d,]+ tokens; sketches of [\d.]+ MB\.", text)
     assert "Optimum certified: gap 3.2 × 10⁻¹²" in text
     for name in (*fabricated.DATASETS, "boolq"):
         assert name in text

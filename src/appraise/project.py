@@ -150,7 +150,9 @@ class Project:
         run to run.
         """
         path = self._measured(noun, key)
-        found: dict[str, Any] = read_json(path) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        found: dict[str, Any] = read_json(path)
         return found if found.pop("content", None) == self.content(noun, key) else {}
 
     def _measured(self, noun: str, key: str) -> Path:

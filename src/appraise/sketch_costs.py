@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,3 +69,18 @@ def costs(project: Project, target: str) -> list[Cost]:
     names = [("target_sketches", target)]
     names += [("gradient_sketches", key) for key in project.partitions("gradient_sketches")]
     return [one for name in names if (one := cost(project, *name)) is not None]
+
+
+def total(each: Sequence[Cost]) -> Cost:
+    """All sketches as one; its seconds are known where those of every sketch are."""
+    seconds = [one.seconds for one in each if one.seconds is not None]
+    return Cost(
+        key="all",
+        examples=sum(one.examples for one in each),
+        left_out=sum(one.left_out for one in each),
+        tokens=sum(one.tokens for one in each),
+        truncated=sum(one.truncated for one in each),
+        seconds=sum(seconds) if len(seconds) == len(each) else None,
+        stored=sum(one.stored for one in each),
+        distortion=None,
+    )

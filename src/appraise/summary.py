@@ -10,6 +10,7 @@ from typing import Any
 from appraise.artifacts import read_json
 from appraise.errors import ArtifactError
 from appraise.project import Project
+from appraise.sketch_costs import costs, total
 from appraise.wording import listed, money, one_line, percent, scientific, signed
 
 WIDTH = 100
@@ -121,6 +122,7 @@ def _proof(project: Project, decision: dict[str, Any]) -> str:
         f"Optimum certified: gap {scientific(certificate['gap'])}, "
         f"KKT violation {scientific(certificate['kkt_violation'])}, "
         f"tolerance {scientific(certificate['tolerance'])}.",
+        _gradients(project, decision["target"]),
         f"Decision {decision['decision_id']}",
     ]
     page = project.folder("report", decision["target"]) / "report.html"
@@ -131,6 +133,16 @@ def _proof(project: Project, decision: dict[str, Any]) -> str:
 
 def _up_to(amount: float | None, currency: str) -> str:
     return "-" if amount is None else money(round(amount), currency)
+
+
+def _gradients(project: Project, target: str) -> str:
+    all_ = total(costs(project, target))
+    took = f" in {all_.seconds:,.0f} s" if all_.seconds else ""
+    speed = f", {all_.tokens_per_second:,.0f} a second" if all_.tokens_per_second else ""
+    return (
+        f"Gradients of {all_.examples:,} examples: {all_.tokens:,} tokens{took}{speed}; "
+        f"sketches of {all_.stored / 1e6:,.1f} MB."
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

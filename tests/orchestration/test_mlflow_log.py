@@ -59,6 +59,8 @@ def test_a_run_for_the_decision_with_what_it_rests_on(logged) -> None:  # type: 
     assert run.data.params["params.kmm_weights.relative_lambda"] == "0.2"
     assert run.data.metrics["gap"] == made["certificate"]["gap"]
     assert run.data.metrics["bought"] == len(made["bought"])
+    assert run.data.metrics["gradients.tokens"] > 0
+    assert run.data.metrics["gradients.stored"] > 0
     best = made["bought"][0]
     assert run.data.metrics[f"weight.{best['id']}"] == best["weight"]
 
