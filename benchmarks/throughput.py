@@ -1,6 +1,6 @@
 """Per-example LoRA gradients: ways of computing them, side by side, equal to autograd.
 
-    python benchmarks/throughput.py [--examples 2] [--rounds 2]
+    python benchmarks/throughput.py [--examples 1] [--rounds 2]
 
 On the demo's model and datasets (`data/base_model` and `data/auxiliary_datasets` as `make demo`
 leaves them), for adapters on all layers and on the last ten. Writes a table and a plot, with the
@@ -259,7 +259,7 @@ def measure(project: Project, each: int, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=2, help="of each dataset")
+    parser.add_argument("--examples", type=int, default=1, help="of each dataset")
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     measure(Project("."), given.examples, given.rounds)

@@ -20,7 +20,16 @@ from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import advantages, preparation
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.rollouts import Sampler
-from appraise.language_model.training import TARGET, plan, rate, save, train, with_adapter
+from appraise.language_model.training import (
+    TARGET,
+    Training,
+    plan,
+    rate,
+    save,
+    train,
+    with_adapter,
+)
+from appraise.language_model.trunk import Trunk
 from appraise.params import Dpo, Grpo, LoraAdapterParams, Objective, Sft
 
 STEPS, BATCH = 3, 4
@@ -62,11 +71,17 @@ def batches(steps: int = STEPS) -> list[list[tuple[str, dict[str, Any]]]]:
     return [named[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
+def learned(here: Room, adapted: Any, *given: Any, told: Callable[[], object] = list) -> Training:
+    """Train in place; `given` are batches, objective and settings."""
+    trunk, (rows, objective, wanted) = Trunk(base.load(here.folder), here.params.lora), given
+    return train(adapted, trunk, here.tokenizer, rows, objective, here.params, wanted, told)
+
+
 def trained(here: Room, objective: Objective, **more: Any):  # type: ignore[no-untyped-def]
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     wanted = settings(**more)
     given = batches(wanted.steps)
-    done = train(adapted, here.tokenizer, given, objective, here.params, wanted, lambda: None)
+    done = learned(here, adapted, given, objective, wanted)
     return adapted, done
 
 
@@ -196,7 +211,7 @@ def test_side_by_side_is_what_trl_does_with_a_padded_batch(
     from appraise.language_model import trainers
 
     side_by_side, done = trained(here, Sft())
-    monkeypatch.setattr(trainers, "_SideBySide", trainers.SFTTrainer)
+    monkeypatch.setattr(trainers.Run, "side_by_side", False)
     padded, same = trained(here, Sft())
     assert done.loss == pytest.approx(same.loss, rel=1e-5)
     for one, other in zip(side_by_side.parameters(), padded.parameters(), strict=True):
@@ -232,7 +247,7 @@ def test_lora_drops_out(tiny: Path, tmp_path: Path) -> None:
 def test_it_learns(here: Room, kind: str) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     same, wanted = [batches()[0]] * 20, settings(steps=20, learning_rate=3e-2)
-    done = train(adapted, here.tokenizer, same, OBJECTIVES[kind], here.params, wanted, lambda: None)
+    done = learned(here, adapted, same, OBJECTIVES[kind], wanted)
     assert done.loss[-1] < 0.95 * done.loss[0]
     assert done.learning_rate == tuple(rate(step, wanted) for step in range(20))
     assert done.mix == {"set0": 40, "set1": 40}
@@ -247,7 +262,7 @@ def test_grpo_learns_to_write_vowels(tmp_path: Path) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     same, wanted = [batches()[0]] * 15, settings(steps=15, learning_rate=3e-2)
     objective = GRPO.model_copy(update={"generations": 8, "max_new_tokens": 8})
-    done = train(adapted, here.tokenizer, same, objective, here.params, wanted, lambda: None)
+    done = learned(here, adapted, same, objective, wanted)
     assert len(done.reward) == 15
     assert sum(done.reward[-4:]) > 2 * sum(done.reward[:4])
     assert done.tokens > 0
@@ -255,7 +270,7 @@ def test_grpo_learns_to_write_vowels(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on_leaves_the_initial_adapter(here: Room) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
-    done = train(adapted, here.tokenizer, [], Sft(), here.params, settings(), lambda: None)
+    done = learned(here, adapted, [], Sft(), settings())
     assert (done.loss, done.tokens, done.mix) == ((), 0, {})
     assert all(not p.any() for n, p in adapted.named_parameters() if "lora_B" in n)
 
@@ -281,15 +296,8 @@ def test_it_leaves_no_traces(
     adapted = with_adapter(model, here.params.lora, here.a)
     capfd.readouterr()
     recwarn.clear()
-    train(
-        adapted,
-        here.tokenizer,
-        batches(),
-        OBJECTIVES[kind],
-        here.params,
-        settings(),
-        lambda: steps.append(1),
-    )
+    told = lambda: steps.append(1)  # noqa: E731
+    learned(here, adapted, batches(), OBJECTIVES[kind], settings(), told=told)
     assert len(steps) == STEPS, "progress is told of each step"
     assert list(adapted.peft_config) == ["default"], "TRL's reference adapter would be saved too"
     assert "forward" not in vars(adapted.get_base_model()), "TRL's forward pass would pile up"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from appraise.language_model.lora import widths
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.training import rate, with_adapter
+from appraise.language_model.trunk import Trunk
 from appraise.params import Lora, LoraAdapterParams, TaskVectors
 
 
@@ -86,11 +87,12 @@ def task_vector(
     steps = -(-len(sequences) // settings.batch_size)
     schedule = LoraAdapterParams(steps=steps, learning_rate=settings.learning_rate)
     rates = [rate(step, schedule) for step in range(steps)]
+    trunk = Trunk(model, lora)
     adapted = with_adapter(model, lora, a)
     try:
         before = _parameters(adapted, a)
         run = trainers.Run(
-            adapted, tokenizer, settings.batch_size, rates, settings.seed, lambda: None
+            adapted, trunk, tokenizer, settings.batch_size, rates, settings.seed, lambda: None
         )
         curve = trainers.sft(run, sequences)
         vector = (_parameters(adapted, a) - before).numpy()

@@ -14,7 +14,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,10 +34,12 @@ from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import Rollout, Row
 from appraise.language_model.prompts import Encoded
+from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
 from appraise.params import Grpo
 
 PADDED = 0  # any token will do: it is masked
+LOOK_AHEAD = 32  # sequences
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ class Run:
 
     Attributes:
         adapted: the base model with PEFT's LoRA; trained in place.
+        trunk: of the base model; where nothing below the first adapter learns, it is run once.
         batch_size: examples whose mean gradient is a step.
         rates: learning rate of each step.
         progress: called after each step.
     """
 
     adapted: Any
+    trunk: Trunk
     tokenizer: Any
     batch_size: int
     rates: Sequence[float]
@@ -59,9 +63,10 @@ class Run:
     progress: Callable[[], object]
 
     @property
-    def dropout(self) -> bool:
-        """Whether LoRA drops out."""
-        return bool(self.adapted.peft_config["default"].lora_dropout)
+    def side_by_side(self) -> bool:
+        """Whether cores share a batch: a GPU likes it whole, and dropout draws from one stream."""
+        dropout = self.adapted.peft_config["default"].lora_dropout
+        return self.adapted.device.type == "cpu" and not dropout
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,12 @@ def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
     def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
         given = {**settings, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
         given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
-        # Dropout draws from one stream, and a GPU likes a batch as it is.
-        kind = _SideBySide if settings["use_cpu"] and not run.dropout else SFTTrainer
-        collator = DataCollatorForLanguageModeling(PADDED)
-        return kind(args=SFTConfig(**given), data_collator=collator, **parts)
+        parts = {"args": SFTConfig(**given), **parts}
+        parts["data_collator"] = DataCollatorForLanguageModeling(PADDED)
+        return _SideBySide(run.trunk, **parts) if run.side_by_side else SFTTrainer(**parts)
 
+    if run.side_by_side:
+        run = replace(run, adapted=run.trunk.top(run.adapted))
     return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
 
 
@@ -170,18 +176,39 @@ def _with_padding(tokenizer: Any) -> Any:
 
 
 class _SideBySide(SFTTrainer):
-    """The sequences of a batch on all cores, without padding, each computed by one thread."""
+    """The sequences of a batch on all cores, without padding, each computed by one thread.
+
+    The model is the trunk's top. The trunk needs no order, so it is run for many steps at once.
+    """
+
+    def __init__(self, trunk: Trunk, **given: Any) -> None:
+        super().__init__(**given)
+        self._trunk = trunk
+
+    def _look_ahead(self) -> None:
+        first = self.state.global_step * self.args.per_device_train_batch_size
+        if first % LOOK_AHEAD == 0:
+            data: Any = self.train_dataset
+            ahead = {tuple(ids) for ids in data[first : first + LOOK_AHEAD]["input_ids"]}
+            new = sorted(ahead, key=len, reverse=True)
+            with workers() as each:
+                for _ in each(self._trunk.read, new):
+                    pass
 
     def training_step(
         self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Losses and gradients, added up in a fixed order."""
         model.train()
+        self._look_ahead()
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         loss_of: Callable[..., torch.Tensor] = self.compute_loss
 
         def gradient(part: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-            loss = loss_of(model, part, num_items_in_batch=num_items_in_batch)
+            (ids,) = part.pop("input_ids").tolist()
+            loss = loss_of(
+                model, part | self._trunk.read(ids), num_items_in_batch=num_items_in_batch
+            )
             return (loss.detach(), *torch.autograd.grad(loss, weights))
 
         with workers() as each:

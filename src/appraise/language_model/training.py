@@ -21,6 +21,7 @@ from appraise.artifacts import read_json, write_json
 from appraise.language_model.lora import peft_config, peft_quiet
 from appraise.language_model.objectives import Row, preparation
 from appraise.language_model.rollouts import Sampler
+from appraise.language_model.trunk import Trunk
 from appraise.params import BaseModelParams, Dpo, Grpo, Lora, LoraAdapterParams, Objective
 
 TARGET = "target"
@@ -113,6 +114,7 @@ def with_adapter(model: Any, lora: Lora, a: Mapping[str, torch.Tensor]) -> Any:
 
 def train(
     adapted: Any,
+    trunk: Trunk,
     tokenizer: Any,
     batches: Sequence[Sequence[tuple[str, Row]]],
     objective: Objective,
@@ -124,6 +126,7 @@ def train(
 
     Args:
         adapted: from `with_adapter`.
+        trunk: of the base model; several adapters may share it.
         batches: for each step its rows, each with the name of its dataset.
         objective: what is minimised; sequences are those of `objectives.preparation`.
         progress: called after each step.
@@ -138,7 +141,9 @@ def train(
     from appraise.language_model import trainers
 
     rates = [rate(step, settings) for step in range(len(batches))]
-    run = trainers.Run(adapted, tokenizer, settings.batch_size, rates, settings.seed, progress)
+    run = trainers.Run(
+        adapted, trunk, tokenizer, settings.batch_size, rates, settings.seed, progress
+    )
     model = adapted.get_base_model()
     if isinstance(objective, Grpo):
         sample = Sampler(model, tokenizer, base, objective)

@@ -58,11 +58,13 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
     from appraise.language_model import base, training
     from appraise.language_model.sketcher import placement
+    from appraise.language_model.trunk import Trunk
 
     folder, params = project.open("base_model"), project.params.base_model
     sketches = project.params.gradient_sketches
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
     model = base.load(folder, *placement(sketches.device, sketches.dtype))
+    trunk = Trunk(model, params.lora)
     for key in keys:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
@@ -78,7 +80,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         )
         with bar, STEP.writing(project, key) as written:
             done = training.train(
-                adapted, tokenizer, batches, sketches.objective, params, settings, bar.update
+                adapted, trunk, tokenizer, batches, sketches.objective, params, settings, bar.update
             )
             training.save(adapted, written)
             write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
