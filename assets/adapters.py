@@ -24,13 +24,20 @@ def describe_adapter(project: Project, key: str) -> dict[str, Any]:
         return found
     png = loss_curves({key.split("/")[1]: training["loss"]})
     last = float(training["loss"][-1])
-    return found | {"training": picture(png, "Loss at each training step"), "last_loss": last}
+    found |= {"training": picture(png, "Loss at each training step"), "last_loss": last}
+    if training["reward"]:
+        png = loss_curves(
+            {key.split("/")[1]: training["reward"]}, label="reward of its completions"
+        )
+        found["rewards"] = picture(png, "Mean reward at each training step")
+        found["last_reward"] = float(training["reward"][-1])
+    return found
 
 
 def describe_evaluation(project: Project, key: str) -> dict[str, Any]:
-    """Held-out loss and accuracy, by component."""
+    """Held-out loss, accuracy and reward, by component."""
     metrics = read_json(project.open("evaluation", key) / "metrics.json")
-    names = ("loss", "tokens", "items", "accuracy", "accuracy_stderr")
+    names = ("loss", "tokens", "items", "accuracy", "accuracy_stderr", "reward")
     parts = [{"component": name, **found} for name, found in metrics["components"].items()]
     return {
         "components": table(parts),

@@ -23,13 +23,13 @@ def describe_outcome(project: Project, key: str) -> dict[str, Any]:
     loss, low, high = (
         np.array([one[name] for one in policies.values()]) for name in ("loss", "low", "high")
     )
-    columns = ("loss", "low", "high", "accuracy", "cost")
+    columns = ("loss", "low", "high", "accuracy", "reward", "cost")
     return {
         "outcome": picture(outcome_bar(list(policies), loss, low, high), "Held-out loss by policy"),
         "policies": table(
             {
                 "policy": name,
-                **{column: one[column] for column in columns},
+                **{column: one[column] for column in columns if column in one},
                 "datasets": ", ".join(one["datasets"]),
             }
             for name, one in policies.items()

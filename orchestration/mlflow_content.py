@@ -86,8 +86,11 @@ def adapter(project: Project, target: str, policy: str) -> RunContent:
     return RunContent(
         sha256={"adapter": project.content("lora_adapter", key)},
         params=params,
-        metrics=[("train_loss", float(loss), step) for step, loss in enumerate(training["loss"])]
-        + _numbers(scalars),
+        metrics=[
+            *(("train_loss", float(loss), step) for step, loss in enumerate(training["loss"])),
+            *(("train_reward", one, step) for step, one in enumerate(training["reward"])),
+            *_numbers(scalars),
+        ],
         datasets=[
             DatasetUse(one, project.content("auxiliary_datasets", one), "training", {"id": one})
             for one in subset["datasets"]

@@ -46,6 +46,18 @@ def test_the_outcome_follows_with_its_verdicts(decided: Project) -> None:
     assert "kmm is better" in text
 
 
+def test_rewards_are_shown_where_they_were_trained_for(decided: Project, tmp_path: Path) -> None:
+    project = fabricated.project(tmp_path, rewarded=True)
+    run(valuation_decision.STEP, project)
+    run(decision_outcome.STEP, project)
+    line = next(one for one in summary(project, fabricated.TARGET).splitlines() if "reward" in one)
+    assert line.split()[:2] == ["policy", "loss"]
+    metrics = read_json(project.open("decision_outcome", fabricated.TARGET) / "metrics.json")
+    assert {metrics[policy]["reward"] for policy in fabricated.POLICIES} >= {0.25, 0.375}
+    run(decision_outcome.STEP, decided)
+    assert "reward" not in summary(decided, fabricated.TARGET)
+
+
 def test_titles_cannot_steer_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = ("Priv\x1b]0;owned\x07acy\u202e", *fabricated.DATASETS["privacy_policy"][1:])
     monkeypatch.setitem(fabricated.DATASETS, "privacy_policy", hostile)

@@ -225,7 +225,11 @@ def frontier_plot(
     return saved.getvalue()
 
 
-def loss_curves(losses: Mapping[str, Sequence[float]], fmt: Format = "png") -> bytes:
+def loss_curves(
+    losses: Mapping[str, Sequence[float]],
+    fmt: Format = "png",
+    label: str = "loss on what it trains on",
+) -> bytes:
     """Training loss per step of each policy's adapter: smoothed, and pale behind it as it was."""
     drawn = {
         policy: np.asarray(curve, dtype=float) for policy, curve in losses.items() if len(curve)
@@ -241,7 +245,7 @@ def loss_curves(losses: Mapping[str, Sequence[float]], fmt: Format = "png") -> b
             ends.append((policy, float(smooth[-1]), policy == "kmm"))
         name_ends(axes, ends)
         axes.set_xlabel("training step")
-        axes.set_ylabel("loss on what it trains on")
+        axes.set_ylabel(label)
         if drawn:
             axes.set_xlim(1, max(len(curve) for curve in drawn.values()))
         quiet(axes, "y")

@@ -92,20 +92,23 @@ def _set_aside(decision: dict[str, Any]) -> str:
 
 
 def _outcome(outcome: dict[str, Any], currency: str) -> str:
+    rewarded = all("reward" in found for found in outcome["policies"].values())
     rows = [
         (
             policy,
             f"{found['loss']:.3f}",
             f"{found['low']:.3f} to {found['high']:.3f}",
             "" if found["accuracy"] is None else percent(found["accuracy"]),
+            *([f"{found['reward']:.3f}"] if rewarded else []),
             money(found["cost"], currency),
             ", ".join(found["datasets"]) or "-",
         )
         for policy, found in sorted(outcome["policies"].items(), key=lambda pair: pair[1]["loss"])
     ]
     level = percent(outcome["confidence"])
-    head = ("policy", "loss", f"{level} interval", "right", "cost", "datasets")
-    lines = [_table(head, rows, right=(1, 2, 3, 4))]
+    reward = ["reward"] if rewarded else []
+    head = ("policy", "loss", f"{level} interval", "right", *reward, "cost", "datasets")
+    lines = [_table(head, rows, right=range(1, len(head) - 1))]
     lines.append(f"Loss: held-out nats per completion token, {outcome['items']} items.")
     for pair in outcome["comparisons"]:
         interval = f"{signed(pair['low'])} to {signed(pair['high'])}"

@@ -10,8 +10,10 @@ import torch
 from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
-from appraise.language_model.evaluation import accuracies, items_of, likelihoods
+from appraise.language_model.evaluation import accuracies, items_of, likelihoods, rewards
+from appraise.language_model.rollouts import Sampler
 from appraise.language_model.trunk import Trunk
+from appraise.params import Grpo
 
 ROWS = [("one", f"Is it {n}?", "yes", ["no", "yes", f"maybe {n}"], 1) for n in range(7)] + [
     ("two", f"Say {n}", f"it is {n}", None, None) for n in range(5)
@@ -71,6 +73,23 @@ def test_the_likeliest_choice_is_the_answer_that_lm_eval_counts(here: Room, item
     assert scored["one"].correct == tuple(right)
     assert scored["one"].accuracy == pytest.approx(sum(right) / 7)
     assert scored["two"].correct == tuple(each[0].greedy for each in found[7:])
+
+
+def test_rewards_are_of_the_greedy_completion(here: Room) -> None:
+    objective = Grpo(kind="grpo", reward="exact_text", max_new_tokens=3)
+    rows = [{"id": "a", "prompt": "why so", "completion": "?"}, {"id": "b", "prompt": "no"}]
+    rows[1]["completion"] = "never written"
+    sampler = Sampler(here.model, here.tokenizer, here.params, objective)
+    text, _ = sampler.greedy(rows[0])
+    ids = here.tokenizer(here.params.prompt.format(prompt="why so"), add_special_tokens=False)
+    written = list(ids["input_ids"])
+    for _ in range(3):  # without a cache, one token after the other
+        with torch.no_grad():
+            written.append(int(here.model(torch.tensor([written])).logits[0, -1].argmax()))
+    assert text == here.tokenizer.decode(written[-3:], skip_special_tokens=True).strip()
+    rows[0]["completion"] = text
+    found = rewards(here.model, here.tokenizer, here.params, objective, rows)
+    assert found == [1.0, 0.0]
 
 
 def test_an_answer_that_leaves_no_room_is_an_error(here: Room, items) -> None:  # type: ignore[no-untyped-def]

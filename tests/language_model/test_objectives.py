@@ -27,16 +27,17 @@ def here(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Room:
     return room(tiny, tmp_path_factory.mktemp("objectives") / "base")
 
 
-def engine(here: Room, example: Prepared) -> np.ndarray:
-    ours = LoraGradients(here.model, here.a, here.params.lora.alpha / here.params.lora.rank)
+def engine(here: Room, example: Prepared, temperature: float = 1.0) -> np.ndarray:
+    scale = here.params.lora.alpha / here.params.lora.rank
+    ours = LoraGradients(here.model, here.a, scale, temperature)
     with ours.hooked():
         return ours.rows([example], Identity(ours.size))[0].values
 
 
-def log_likelihood(model: Any, encoded: Encoded) -> torch.Tensor:
+def log_likelihood(model: Any, encoded: Encoded, temperature: float = 1.0) -> torch.Tensor:
     """Of each completion token."""
     ids = torch.tensor([encoded.ids])
-    logits = model(ids).logits[0].log_softmax(-1)
+    logits = (model(ids).logits[0] / temperature).log_softmax(-1)
     at = torch.arange(encoded.n_prompt - 1, len(encoded.ids) - 1)
     return logits[at, ids[0, encoded.n_prompt :]]
 
@@ -68,7 +69,8 @@ def test_dpo_is_the_gradient_of_its_published_loss(here: Room) -> None:
     assert close(engine(here, example), autograd(here, loss))
 
 
-def test_grpo_is_the_gradient_of_its_published_surrogate(here: Room) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_grpo_is_the_gradient_of_its_published_surrogate(here: Room, temperature: float) -> None:
     objective = Grpo(kind="grpo", reward="exact_text", generations=4, max_new_tokens=5)
     example = preparation(objective, here.model, here.tokenizer, here.params)(PAIR)
     assert len(example.records) == 4
@@ -85,13 +87,13 @@ def test_grpo_is_the_gradient_of_its_published_surrogate(here: Room) -> None:
     def loss(model: Any) -> torch.Tensor:
         parts = []
         for encoded, a in zip(group, advantage.tolist(), strict=True):
-            now = log_likelihood(model, encoded)
+            now = log_likelihood(model, encoded, temperature)
             ratio = torch.exp(now - now.detach())
             clipped = ratio.clamp(0.8, 1.2)
             parts.append(torch.minimum(ratio * a, clipped * a).mean())
         return -torch.stack(parts).mean()
 
-    assert close(engine(here, weighted), autograd(here, loss))
+    assert close(engine(here, weighted, temperature), autograd(here, loss))
 
 
 def test_what_is_sampled_for_a_prompt_depends_on_nothing_else(here: Room) -> None:

@@ -309,7 +309,7 @@ def datasets(project: Project) -> None:
     write(project, "near_copies", "", {"copies.json": copied})
 
 
-def adapters(project: Project) -> None:
+def adapters(project: Project, rewarded: bool = False) -> None:
     """Write lora_adapter and evaluation of every policy: 180 items, paired."""
     import pandas as pd
 
@@ -328,11 +328,16 @@ def adapters(project: Project) -> None:
         )  # fmt: skip
         metrics = {"loss": loss, "tokens": int(tokens.sum()), "items": 180, "components": {},
                    "accuracy": 0.41 + 0.02 * place, "accuracy_stderr": 0.037}  # fmt: skip
+        if rewarded:
+            metrics["reward"] = 0.25 + 0.125 * place
         part = f"{TARGET}/{policy}"
         write(project, "evaluation", part, {"items.parquet": table, "metrics.json": metrics})
         curve = loss + 1.5 * np.exp(-np.arange(60) / 12) + 0.25 * rng.normal(size=60)
-        training = {"steps": 60, "loss": [] if policy == "none" else curve.tolist(), "tokens": 9000,
-                    "examples": 0 if policy == "none" else 240, "mix": {}}  # fmt: skip
+        training = {
+            "steps": 60, "loss": [] if policy == "none" else curve.tolist(), "tokens": 9000,
+            "reward": [0.25, 0.5] if rewarded else [], "mix": {},
+            "examples": 0 if policy == "none" else 240,
+        }  # fmt: skip
         write(project, "lora_adapter", part, {"training.json": training})
 
 
@@ -354,10 +359,10 @@ def settings(root: Path) -> Project:
     return Project(root)
 
 
-def project(root: Path) -> Project:
+def project(root: Path, rewarded: bool = False) -> Project:
     """Everything up to the evaluation; decision, outcome and report are left to make."""
     made = settings(root)
     datasets(made)
     subsets(made, valuation(made))
-    adapters(made)
+    adapters(made, rewarded)
     return made

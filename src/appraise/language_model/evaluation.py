@@ -22,10 +22,12 @@ import yaml
 
 from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
+from appraise.language_model.objectives import Row
 from appraise.language_model.prompts import cut, texts, token_ids
+from appraise.language_model.rollouts import Sampler
 from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
-from appraise.params import BaseModelParams
+from appraise.params import BaseModelParams, Grpo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +154,30 @@ def likelihoods(
 
     with workers() as each:
         return list(each(one, items))
+
+
+def rewards(
+    model: Any,
+    tokenizer: Any,
+    base: BaseModelParams,
+    objective: Grpo,
+    rows: Sequence[Row],
+    progress: Callable[[], object] = lambda: None,
+) -> list[float]:
+    """Reward of the greedy completion of each row's prompt.
+
+    Raises:
+        ModelError: the reward function raised, or gave no number.
+    """
+    sampler = Sampler(model, tokenizer, base, objective)
+
+    def one(row: Row) -> float:
+        reward = sampler.greedy(row)[1]
+        progress()
+        return reward
+
+    with workers() as each:
+        return list(each(one, rows))
 
 
 def accuracies(

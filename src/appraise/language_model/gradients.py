@@ -64,11 +64,14 @@ class LoraGradients:
         model: in evaluation mode, its parameters without gradients.
         a: A of each adapted module, (rank, in) float32, by name.
         scale: α/r.
+        temperature: by which logits are divided, as where completions were sampled.
     """
 
-    def __init__(self, model: Any, a: Mapping[str, torch.Tensor], scale: float) -> None:
+    def __init__(
+        self, model: Any, a: Mapping[str, torch.Tensor], scale: float, temperature: float = 1.0
+    ) -> None:
         modules = dict(model.named_modules())
-        self._scale = scale
+        self._scale, self._temperature = scale, temperature
         self._modules = [(modules[name], _beside(a[name], modules[name])) for name in sorted(a)]
         self._local = threading.local()  # packs are computed side by side
         self.packing = Packing(model)
@@ -155,7 +158,9 @@ class LoraGradients:
         logits = self.packing.logits([one.ids for one in encoded], places)
         wanted = [token for one in encoded for token in one.ids[one.n_prompt :]]
         return torch.nn.functional.cross_entropy(
-            logits.float(), torch.tensor(wanted, device=logits.device), reduction="none"
+            logits.float() / self._temperature,
+            torch.tensor(wanted, device=logits.device),
+            reduction="none",
         )
 
     def _parts(

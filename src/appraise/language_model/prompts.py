@@ -6,6 +6,7 @@ base model's plain templates, or in the chat format of its tokenizer; nothing ne
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,7 @@ def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
     return head + body[max(0, len(body) - room) :]
 
 
+@functools.lru_cache(maxsize=4)  # asked for every sequence
 def begins_with(tokenizer: Any) -> int | None:
     """The BOS that the tokenizer puts before a plain text, as Llama's and Gemma's do, or None."""
     first: list[int] = tokenizer("a")["input_ids"][:1]

@@ -34,32 +34,55 @@ class Sampler:
             TooLong: the right answer leaves no room for the prompt.
             ModelError: the reward function raised, or gave no number.
         """
-        known = encode(self._tokenizer, self._base, row["prompt"], row["completion"])
-        room = max(1, self._base.max_length - self._objective.max_new_tokens)
-        prompt = known.ids[: known.n_prompt][-room:]
-        cut = known.truncated + known.n_prompt - len(prompt)
-        found = []
-        for ids in self._sample(prompt, str(row["id"])):
-            text = self._tokenizer.decode(ids, skip_special_tokens=True).strip()
-            reward = self._reward(text, row["completion"])
-            found.append(Rollout(Encoded((*prompt, *ids), len(prompt), cut), text, reward))
-        return tuple(found)
-
-    def _sample(self, prompt: tuple[int, ...], identity: str) -> list[tuple[int, ...]]:
-        """Token ids of each completion, up to its end."""
-        ends = self._ends()
-        with torch.no_grad(), _seeded(f"{self._objective.seed}:{identity}"):
-            out = self._model.generate(
-                torch.tensor([prompt], device=self._model.device),
-                attention_mask=torch.ones((1, len(prompt)), device=self._model.device).long(),
+        prompt, cut = self._prompt(row)
+        with _seeded(f"{self._objective.seed}:{row['id']}"):
+            sampled = self._completions(
+                prompt,
                 do_sample=True,
                 temperature=self._objective.temperature,
                 top_k=0,
                 top_p=1.0,
                 num_return_sequences=self._objective.generations,
+            )
+        found = []
+        for ids in sampled:
+            text = self._text(ids)
+            reward = self._reward(text, row["completion"])
+            found.append(Rollout(Encoded((*prompt, *ids), len(prompt), cut), text, reward))
+        return tuple(found)
+
+    def greedy(self, row: Row) -> tuple[str, float]:
+        """The completion of which each token is the likeliest one, and its reward.
+
+        Raises:
+            As when called.
+        """
+        prompt, _ = self._prompt(row)
+        (ids,) = self._completions(prompt, do_sample=False)
+        text = self._text(ids)
+        return text, self._reward(text, row["completion"])
+
+    def _prompt(self, row: Row) -> tuple[tuple[int, ...], int]:
+        """The prompt's tokens that leave room for a completion, and how many were cut."""
+        known = encode(self._tokenizer, self._base, row["prompt"], row["completion"])
+        room = max(1, self._base.max_length - self._objective.max_new_tokens)
+        prompt = known.ids[: known.n_prompt][-room:]
+        return prompt, known.truncated + known.n_prompt - len(prompt)
+
+    def _text(self, ids: tuple[int, ...]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _completions(self, prompt: tuple[int, ...], **how: Any) -> list[tuple[int, ...]]:
+        """Token ids of each completion, up to its end."""
+        ends = self._ends()
+        with torch.no_grad():
+            out = self._model.generate(
+                torch.tensor([prompt], device=self._model.device),
+                attention_mask=torch.ones((1, len(prompt)), device=self._model.device).long(),
                 max_new_tokens=self._objective.max_new_tokens,
                 eos_token_id=sorted(ends) or None,
                 pad_token_id=min(ends, default=0),
+                **how,
             )
         return [_until(ends, ids) for ids in out[:, len(prompt) :].tolist()]
 

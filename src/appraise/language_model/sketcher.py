@@ -31,6 +31,7 @@ from appraise.numerics.projection import (
     dimension_for,
     measured_distortion,
 )
+from appraise.params import Grpo
 from appraise.project import Project
 
 CHUNK = 64  # examples whose rows are written together
@@ -141,8 +142,9 @@ class Sketcher:
         self.tokenizer = base.load_tokenizer(folder)
         self.model = base.load(folder, *placement(self.settings.device, self.settings.dtype))
         self.a = base.read_lora(folder)
-        lora = self.params.lora
-        self.gradients = LoraGradients(self.model, self.a, lora.alpha / lora.rank)
+        lora, objective = self.params.lora, self.settings.objective
+        temperature = objective.temperature if isinstance(objective, Grpo) else 1.0
+        self.gradients = LoraGradients(self.model, self.a, lora.alpha / lora.rank, temperature)
         self.size = self.gradients.size
         self.projection = self.projecting(self.size)
         self.prepare = preparation(self.settings.objective, self.model, self.tokenizer, self.params)

@@ -63,6 +63,7 @@ def outcome(project: Project, target: str) -> dict[str, Any]:
             "high": interval.high,
             "accuracy": one.metrics.get("accuracy"),
             "accuracy_stderr": one.metrics.get("accuracy_stderr"),
+            **({"reward": one.metrics["reward"]} if "reward" in one.metrics else {}),
             **decision["policies"][policy],
         }
     ours, comparisons = scored[PIVOT], []
@@ -111,7 +112,7 @@ def flat_metrics(result: dict[str, Any]) -> dict[str, Any]:
     """The numbers that `dvc metrics` shows: each policy's, and each difference."""
     metrics: dict[str, Any] = {}
     for policy, found in result["policies"].items():
-        numbers = {name: found[name] for name in ("loss", "accuracy", "cost")}
+        numbers = {name: found.get(name) for name in ("loss", "accuracy", "reward", "cost")}
         metrics[policy] = {name: value for name, value in numbers.items() if value is not None}
     for pair in result["comparisons"]:
         metrics[f"{pair['a']}_minus_{pair['b']}"] = pair["difference"]

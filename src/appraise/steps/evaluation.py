@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from appraise.artifacts import read_table, write_json, write_table
+from appraise.params import Grpo
 from appraise.project import Project, Recipe
 from appraise.steps.lora_adapter import keys
 from appraise.steps.step import Step
@@ -29,7 +30,15 @@ def _recipe(project: Project, key: str) -> Recipe:
         ),
         "base_model": project.content("base_model"),
     }
-    return Recipe(STEP.version, project.params.evaluation.model_dump(mode="json"), inputs)
+    settings, objective = project.params.evaluation.model_dump(mode="json"), _rewarded(project)
+    if objective:
+        settings["objective"] = objective.model_dump(mode="json")
+    return Recipe(STEP.version, settings, inputs)
+
+
+def _rewarded(project: Project) -> Grpo | None:
+    objective = project.params.gradient_sketches.objective
+    return objective if isinstance(objective, Grpo) else None
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -40,7 +49,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
     folder, params = project.open("base_model"), project.params.base_model
     tokenizer, model = base.load_tokenizer(folder), base.load(folder)
-    trunk = Trunk(model, params.lora)
+    trunk, objective = Trunk(model, params.lora), _rewarded(project)
     for key in keys:
         adapter = project.open("lora_adapter", key)
         adapted = evaluation.with_adapter(model, adapter)
@@ -59,6 +68,12 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             for component, result in evaluation.accuracies(items, found).items():
                 rows.loc[rows["component"] == component, "correct"] = list(result.correct)
         rows["correct"] = rows["correct"].astype("boolean")
+        if objective:
+            asked: list[Any] = table.to_dict("records")
+            with tqdm(total=len(asked), desc=f"{STEP.noun} {key}, rewards", file=sys.stderr) as bar:
+                rows["reward"] = evaluation.rewards(
+                    adapted.get_base_model(), tokenizer, params, objective, asked, bar.update
+                )
         with STEP.writing(project, key) as written:
             write_table(written / "items.parquet", rows)
             parts = {str(name): _metrics(part) for name, part in rows.groupby("component")}
@@ -67,7 +82,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 
 def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
-    """Loss and accuracy over items; accuracy is None where lm-eval was not run."""
+    """Loss, accuracy (None where lm-eval was not run) and, where there is one, reward of items."""
     from appraise.language_model.evaluation import accuracy_of
 
     correct = rows["correct"].dropna()
@@ -78,6 +93,7 @@ def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
         "items": len(rows),
         "accuracy": scored.accuracy if scored else None,
         "accuracy_stderr": scored.stderr if scored else None,
+        **({"reward": float(rows["reward"].mean())} if "reward" in rows else {}),
     }
 
 

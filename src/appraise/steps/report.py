@@ -150,6 +150,7 @@ def _outcome(outcome: dict[str, Any]) -> dict[str, Any]:
         "ours": next(row for row in rows if row["policy"] == "kmm"),
         "base": next((row for row in rows if row["policy"] == "none"), None),
         "comparisons": pairs,
+        "rewarded": all("reward" in found for found in policies.values()),
         "change": _change(to_base) if to_base else "",
         "standing": standing([pair for pair in pairs if pair is not to_base]),
     }
