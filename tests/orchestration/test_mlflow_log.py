@@ -201,7 +201,7 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     expected = {n: p.clone() for n, p in adapted.named_parameters() if "lora" in n}
     with project.writing("lora_adapter", key, _recipe(manifest)) as folder:
         adapted.save_pretrained(folder)
-        (folder / "training.json").write_text('{"loss": [1.0], "steps": 1}')
+        (folder / "training.json").write_text('{"loss": [1.0], "reward": [], "steps": 1}')
     MlflowLog().log(project, "lora_adapter", "r")
     experiment = client(project).get_experiment_by_name(f"appraise/{TARGET}").experiment_id
     models = client(project).search_logged_models([experiment])
