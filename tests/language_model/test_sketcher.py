@@ -100,8 +100,11 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same(
     monkeypatch.setattr(
         LoraGradients, "rows", lambda self, e, p: computed.append(len(e)) or rows(self, e, p)
     )
-    again = sketched(one, asked)
+    told: list[tuple[str, int, int | None]] = []
+    (again,) = one.sketch([asked], lambda *said: told.append(said))
     assert sum(computed) == 2, "two chunks of four were on disk"
+    assert told[0] == ("colours", 8, None), "they say nothing of this run's speed"
+    assert [said[1] for said in told[1:]] == [2]
     for name, value in expected.items():
         np.testing.assert_array_equal(again.arrays[name], value)
     assert again.meta == whole.meta

@@ -38,6 +38,8 @@ CHUNK = 64  # examples whose rows are written together
 READ = 4096  # rows of a table in memory at once
 COLUMNS = ("id", "prompt", "completion", "rejected")
 SKETCH, ROLLOUTS = "sketch.safetensors", "rollouts.parquet"
+# Told the dataset, how many of its examples are done and their tokens; None of an earlier run.
+Progress = Callable[[str, int, int | None], object]
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,8 @@ class Sketcher:
         d = settings.dimension or dimension_for(settings.distortion or 0.0)
         return CountSketch(size, d, settings.seed)
 
-    def sketch(
-        self, orders: Iterable[Order], progress: Callable[[str, int, int], object]
-    ) -> Iterator[Sketch]:
-        """Sketch one dataset after the other; `progress` is told key, examples and tokens done.
+    def sketch(self, orders: Iterable[Order], progress: Progress) -> Iterator[Sketch]:
+        """Sketch one dataset after the other; `progress` is told of each chunk.
 
         Raises:
             ModelError: a row lacks what the objective needs, a reward fails, or the projection
@@ -181,16 +181,14 @@ class Sketcher:
                 seconds, tokens = 0.0, 0
                 yield self.finished(chunk.order, chunk.grown, measured)
 
-    def _chunks(
-        self, orders: Iterable[Order], progress: Callable[[str, int, int], object]
-    ) -> Iterator[Chunk]:
+    def _chunks(self, orders: Iterable[Order], progress: Progress) -> Iterator[Chunk]:
         for order in orders:
             grown = Growing(order.partial, order.work, self.shapes())
             state = grown.state or nothing()
             block = -(-order.count // self.settings.max_rows)
             whole = order.count // block * block  # the few that fill no block are left out
             if state["seen"]:
-                progress(order.key, state["seen"], 0)
+                progress(order.key, state["seen"], None)
             rest = itertools.islice(rows_of(order), state["seen"], whole)
             size = -(-CHUNK // block) * block
             seen = state["seen"]

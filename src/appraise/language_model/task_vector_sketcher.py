@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,15 @@ import numpy as np
 from appraise.artifacts import Growing
 from appraise.language_model.gradients import Row
 from appraise.language_model.objectives import Prepared
-from appraise.language_model.sketcher import Chunk, Order, Sketch, Sketcher, nothing, rows_of
+from appraise.language_model.sketcher import (
+    Chunk,
+    Order,
+    Progress,
+    Sketch,
+    Sketcher,
+    nothing,
+    rows_of,
+)
 from appraise.language_model.task_vectors import TaskVector, size, task_vector
 from appraise.project import Project
 
@@ -24,9 +32,7 @@ class TaskVectorSketcher(Sketcher):
         self.size = size(self.a, self.model)
         self.projection = self.projecting(self.size)
 
-    def sketch(
-        self, orders: Iterable[Order], progress: Callable[[str, int, int], object]
-    ) -> Iterator[Sketch]:
+    def sketch(self, orders: Iterable[Order], progress: Progress) -> Iterator[Sketch]:
         """As `Sketcher.sketch`; a part that was fine-tuned on before a kill is not again."""
         for order in orders:
             began, tokens = time.monotonic(), 0

@@ -104,8 +104,12 @@ def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[S
     with tqdm(total=total, desc=noun, unit="example", file=sys.stderr, smoothing=0.02) as bar:
         tokens = 0
 
-        def progress(key: str, examples: int, more: int) -> None:
+        def progress(key: str, examples: int, more: int | None) -> None:
             nonlocal tokens
+            if more is None:  # done by a run that was stopped: no measure of this one's speed
+                bar.initial, bar.n = bar.initial + examples, bar.n + examples
+                bar.last_print_n += examples
+                return
             tokens += more
             speed = tokens / max(bar.format_dict["elapsed"], 1e-9)
             bar.set_postfix_str(f"{key}, {speed:.0f} tokens/s", refresh=False)
