@@ -34,12 +34,11 @@ from appraise.errors import ModelError
 from appraise.language_model.lora import peft_quiet
 from appraise.language_model.objectives import Rollout, Row
 from appraise.language_model.prompts import Encoded
+from appraise.language_model.side_by_side import SideBySide
 from appraise.language_model.trunk import Trunk
-from appraise.language_model.workers import workers
 from appraise.params import Grpo
 
 PADDED = 0  # any token will do: it is masked
-LOOK_AHEAD = 32  # sequences
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
         given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
         parts = {"args": SFTConfig(**given), **parts}
         parts["data_collator"] = DataCollatorForLanguageModeling(PADDED)
-        return _SideBySide(run.trunk, **parts) if run.side_by_side else SFTTrainer(**parts)
+        return SideBySide(run.trunk, **parts) if run.side_by_side else SFTTrainer(**parts)
 
     if run.side_by_side:
         run = replace(run, adapted=run.trunk.top(run.adapted))
@@ -113,7 +112,7 @@ def dpo(run: Run, beta: float, pairs: Sequence[tuple[Encoded, Encoded]]) -> Curv
 
     def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> DPOTrainer:
         config = DPOConfig(**settings, beta=beta, disable_dropout=False)
-        return _Pairs(args=config, data_collator=_side_by_side, **parts)
+        return _Pairs(args=config, data_collator=_both_sides, **parts)
 
     both = [encoded for pair in pairs for encoded in pair]
     return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(both))
@@ -175,61 +174,6 @@ def _with_padding(tokenizer: Any) -> Any:
     return padding
 
 
-class _SideBySide(SFTTrainer):
-    """The sequences of a batch on all cores, without padding, each computed by one thread.
-
-    The model is the trunk's top. The trunk needs no order, so it is run for many steps at once.
-    """
-
-    def __init__(self, trunk: Trunk, **given: Any) -> None:
-        super().__init__(**given)
-        self._trunk = trunk
-
-    def _look_ahead(self) -> None:
-        first = self.state.global_step * self.args.per_device_train_batch_size
-        if first % LOOK_AHEAD == 0:
-            data: Any = self.train_dataset
-            ahead = {tuple(ids) for ids in data[first : first + LOOK_AHEAD]["input_ids"]}
-            new = sorted(ahead, key=len, reverse=True)
-            with workers() as each:
-                for _ in each(self._trunk.read, new):
-                    pass
-
-    def training_step(
-        self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        """Losses and gradients, added up in a fixed order."""
-        model.train()
-        self._look_ahead()
-        weights = [weight for weight in model.parameters() if weight.requires_grad]
-        loss_of: Callable[..., torch.Tensor] = self.compute_loss
-
-        def gradient(part: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-            (ids,) = part.pop("input_ids").tolist()
-            loss = loss_of(
-                model, part | self._trunk.read(ids), num_items_in_batch=num_items_in_batch
-            )
-            return (loss.detach(), *torch.autograd.grad(loss, weights))
-
-        with workers() as each:
-            loss, *gradients = (
-                torch.stack(parts).sum(dim=0)
-                for parts in zip(*each(gradient, _apart(inputs)), strict=True)
-            )
-        for weight, found in zip(weights, gradients, strict=True):
-            weight.grad = found
-        return loss
-
-
-def _apart(inputs: Mapping[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-    """Each sequence of a batch without its padding, the longest first: a short one ends last."""
-    lengths = inputs["attention_mask"].sum(dim=1).tolist()
-    return [
-        {name: one[row : row + 1, : lengths[row]] for name, one in inputs.items()}
-        for row in sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    ]
-
-
 class _Pairs(DPOTrainer):
     """Of pairs that are tokens already. TRL's own would end them otherwise than the sketches."""
 
@@ -237,7 +181,7 @@ class _Pairs(DPOTrainer):
         return dataset
 
 
-def _side_by_side(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+def _both_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     """A batch for DPO: the chosen answers, then the rejected ones."""
     both = [(row[side], row[f"{side}_at"]) for side in ("chosen", "rejected") for row in rows]
     columns = {
