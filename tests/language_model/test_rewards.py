@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appraise.errors import ModelError, ParamsError
-from appraise.language_model.rewards import RULES, exact_number, exact_text, reward_of
+from appraise.language_model.rewards import RULES, exact_number, exact_text, near_number, reward_of
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,25 @@ def test_the_right_number(completion: str, answer: str) -> None:
 )
 def test_a_wrong_number(completion: str, answer: str) -> None:
     assert exact_number(completion, answer) == 0
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer", "reward"),
+    [
+        ("so 9", "9 apples", 1),
+        ("6", "9", 1 / 3),
+        ("12 apples", "9", 3 / 8),
+        ("9 and then 900", "9", 0.005),  # the last number counts
+        ("-9", "9", 0),
+        ("0", "9", 0),
+        ("none", "9", 0),
+        ("7:3", "7:6", (1 + 1 / 2) / 4),
+        ("6", "7:6", 0),
+        ("9", "no number", 0),
+    ],
+)
+def test_a_number_that_is_near(completion: str, answer: str, reward: float) -> None:
+    assert near_number(completion, answer) == pytest.approx(reward)
 
 
 def test_text_is_compared_but_for_case_space_and_punctuation_around() -> None:
