@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -228,6 +227,7 @@ def summary(project: Project, target: str | None) -> None:
 def costs(project: Project, target: str | None, as_json: bool) -> None:
     """Say what looking at the datasets cost: examples, tokens, seconds, storage of each sketch."""
     from appraise.sketch_costs import costs as count
+    from appraise.sketch_costs import total
 
     for name in [target] if target else project.params.target_sets:
         found = count(project, name)
@@ -235,11 +235,12 @@ def costs(project: Project, target: str | None, as_json: bool) -> None:
             click.echo(json.dumps({name: [one.as_json() for one in found]}))
             continue
         click.echo(f"{'dataset':24} examples  left out   tokens  seconds  tokens/s  stored, kB")
-        for one in found:
-            seconds, speed = one.seconds or math.nan, one.tokens_per_second or math.nan
+        for one in [*found, total(found)]:
+            seconds = f"{one.seconds:.1f}" if one.seconds else "-"  # "-": it was made elsewhere
+            speed = f"{one.tokens_per_second:.0f}" if one.tokens_per_second else "-"
             click.echo(
                 f"{one.key:24} {one.examples:8,} {one.left_out:9,} {one.tokens:8,} "
-                f"{seconds:8.1f} {speed:9.0f} {one.stored / 1000:11,.0f}"
+                f"{seconds:>8} {speed:>9} {one.stored / 1000:11,.0f}"
             )
 
 

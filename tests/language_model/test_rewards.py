@@ -128,7 +128,9 @@ def test_a_reward_that_is_none_is_named(module: str, function: str, why: str) ->
     "name", ["exact_numbre", "", ":f", "no_such_module:f", "our_rewards:", "our_rewards:constant"]
 )
 def test_an_unknown_name_lists_the_rules(name: str) -> None:
-    with pytest.raises(ParamsError, match="exact_number, exact_text, near_number or module:function"):
+    with pytest.raises(
+        ParamsError, match="exact_number, exact_text, near_number or module:function"
+    ):
         reward_of(name)
 
 
