@@ -12,7 +12,7 @@ from orchestration.pipeline import Shown
 
 def describe_adapter(project: Project, key: str) -> dict[str, Any]:
     """The training curve and what was trained on."""
-    from appraise.pictures import loss_curves
+    from appraise.pictures import training_curves
 
     training = read_json(project.open("lora_adapter", key) / "training.json")
     mix = [{"id": name, "sequences": count} for name, count in training.get("mix", {}).items()]
@@ -22,16 +22,11 @@ def describe_adapter(project: Project, key: str) -> dict[str, Any]:
     }
     if not training["loss"]:
         return found
-    png = loss_curves({key.split("/")[1]: training["loss"]})
-    last = float(training["loss"][-1])
-    found |= {"training": picture(png, "Loss at each training step"), "last_loss": last}
-    if training["reward"]:
-        png = loss_curves(
-            {key.split("/")[1]: training["reward"]}, label="reward of its completions"
-        )
-        found["rewards"] = picture(png, "Mean reward at each training step")
-        found["last_reward"] = float(training["reward"][-1])
-    return found
+    png = training_curves({key.split("/")[1]: training})
+    last = {
+        f"last_{name}": float(training[name][-1]) for name in ("loss", "reward") if training[name]
+    }
+    return found | {"training": picture(png, "Training, step by step"), **last}
 
 
 def describe_evaluation(project: Project, key: str) -> dict[str, Any]:

@@ -138,11 +138,10 @@ def outcome(project: Project, target: str) -> RunContent:
     folder = project.open("decision_outcome", target)
     found = read_json(folder / "outcome.json")
     policies = found["policies"]
-    curves = {
+    trainings = {
         policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
         for policy in policies
     }
-    losses = {policy: curve["loss"] for policy, curve in curves.items() if curve["loss"]}
     bars = [[one[name] for one in policies.values()] for name in ("loss", "low", "high")]
     return RunContent(
         sha256={"outcome": project.content("decision_outcome", target)},
@@ -150,7 +149,7 @@ def outcome(project: Project, target: str) -> RunContent:
         files=[folder / "outcome.json", folder / "loss.csv"],
         pictures={
             "outcome.png": pictures.outcome_bar(list(policies), *map(_array, bars)),
-            "training.png": pictures.loss_curves(losses),
+            "training.png": pictures.training_curves(trainings),
         },
     )
 

@@ -19,7 +19,12 @@ IDS = [f"dataset_{i}" for i in range(16)]
 WEIGHTS = np.clip(RNG.normal(size=16), 0, None)
 LAMBDAS = np.linspace(1, 0, 8)
 PATH = np.outer(1 - LAMBDAS, WEIGHTS)
-CURVES = {"kmm": np.linspace(4, 3, 60), "random": np.linspace(4, 3.5, 60), "none": []}
+TRAININGS: dict[str, dict[str, list[float]]] = {
+    "kmm": {"loss": np.linspace(4, 3, 60).tolist(), "reward": []},
+    "random": {"loss": np.linspace(4, 3.5, 60).tolist(), "reward": []},
+    "none": {"loss": [], "reward": []},
+}
+REWARDED = {name: {"loss": [0.0] * 60, "reward": one["loss"]} for name, one in TRAININGS.items()}
 PICTURES: dict[str, Callable[[Format], bytes]] = {
     "kernel": lambda fmt: pictures.kernel_heat_map(K, IDS, ["dataset_3"], fmt),
     "transfer": lambda fmt: pictures.transfer_heat_map(
@@ -32,7 +37,8 @@ PICTURES: dict[str, Callable[[Format], bytes]] = {
     "frontier": lambda fmt: pictures.frontier_plot(
         [0, 60, 100, 310], [0, 0.2, 0.3, 0.6], ["", "+a", "+b −a", "+c"], 310, "USD", fmt
     ),
-    "losses": lambda fmt: pictures.loss_curves(CURVES, fmt),
+    "training": lambda fmt: pictures.training_curves(TRAININGS, fmt),
+    "rewards": lambda fmt: pictures.training_curves(REWARDED, fmt),
     "outcome": lambda fmt: pictures.outcome_bar(
         ["none", "kmm"], np.array([4.1, 3.4]), np.array([4.0, 3.3]), np.array([4.2, 3.5]), fmt
     ),
@@ -66,6 +72,12 @@ def test_svg_escapes_names_and_takes_dollars_for_dollars() -> None:
     assert "<script>" not in svg
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.text}
     assert set(ids) <= {text.strip() for text in texts}
+
+
+def test_rewards_are_drawn_where_there_are_some() -> None:
+    drawn = {name: PICTURES[name]("svg").decode() for name in ("training", "rewards")}
+    assert "loss on what it trains on" in drawn["training"]
+    assert "reward of its completions" in drawn["rewards"]
 
 
 def test_kernel_puts_similar_datasets_side_by_side() -> None:

@@ -225,15 +225,16 @@ def frontier_plot(
     return saved.getvalue()
 
 
-def loss_curves(
-    losses: Mapping[str, Sequence[float]],
-    fmt: Format = "png",
-    label: str = "loss on what it trains on",
-) -> bytes:
-    """Training loss per step of each policy's adapter: smoothed, and pale behind it as it was."""
-    drawn = {
-        policy: np.asarray(curve, dtype=float) for policy, curve in losses.items() if len(curve)
-    }
+def training_curves(trainings: Mapping[str, Mapping[str, Any]], fmt: Format = "png") -> bytes:
+    """Each policy's training, step by step: smoothed, and pale behind it as it was.
+
+    Args:
+        trainings: policy → its training.json. Drawn is the loss; where completions were rewarded,
+            whose loss is near 0 all along, the reward.
+    """
+    rewarded = any(one["reward"] for one in trainings.values())
+    curves = {policy: one["reward" if rewarded else "loss"] for policy, one in trainings.items()}
+    drawn = {policy: np.asarray(curve, dtype=float) for policy, curve in curves.items() if curve}
     with figure(6.6, 3.2, fmt) as (drawn_on, saved):
         axes = drawn_on.add_subplot()
         ends = []
@@ -245,7 +246,7 @@ def loss_curves(
             ends.append((policy, float(smooth[-1]), policy == "kmm"))
         name_ends(axes, ends)
         axes.set_xlabel("training step")
-        axes.set_ylabel(label)
+        axes.set_ylabel("reward of its completions" if rewarded else "loss on what it trains on")
         if drawn:
             axes.set_xlim(1, max(len(curve) for curve in drawn.values()))
         quiet(axes, "y")

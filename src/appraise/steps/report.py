@@ -201,8 +201,8 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     from appraise.pictures import (
         frontier_plot,
         kernel_heat_map,
-        loss_curves,
         path_plot,
+        training_curves,
         transfer_heat_map,
         weights_bar,
     )
@@ -212,7 +212,7 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     kernel, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
     transfer, taking_part = read_arrays(project.open("transfer_matrix") / "transfer.safetensors")
     path, _ = read_arrays(project.open("kmm_weights", target) / "path.safetensors")
-    losses = {
+    trainings = {
         policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
         for policy in decision["policies"]
     }
@@ -236,9 +236,8 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
             one_line(decision["currency"], 12),
             fmt="svg",
         )
-    curves = {policy: training["loss"] for policy, training in losses.items() if training["loss"]}
-    if curves:
-        drawn["losses"] = loss_curves(curves, fmt="svg")
+    if any(training["loss"] for training in trainings.values()):
+        drawn["training"] = training_curves(trainings, fmt="svg")
     return {name: Markup(_own_ids(name, svg.decode())) for name, svg in drawn.items()}
 
 
