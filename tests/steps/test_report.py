@@ -142,7 +142,9 @@ def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> N
         subset |= fabricated.alternatives(list(fabricated.DATASETS), [])
         subset |= {"datasets": [], "cost": 0}
         fabricated.write(project, "selected_subset", part, {"subset.json": subset})
-        fabricated.write(project, "lora_adapter", part, {"training.json": {"loss": []}})
+        fabricated.write(
+            project, "lora_adapter", part, {"training.json": {"loss": [], "reward": []}}
+        )
     for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):
         run(step, project)
     page = (project.folder(STEP.noun, TARGET) / "report.html").read_text()
@@ -169,7 +171,8 @@ def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) ->
     project = finished(tmp_path)
     assert run(STEP, project).made == ()
     part = f"{TARGET}/kmm"
-    fabricated.write(project, "lora_adapter", part, {"training.json": {"loss": [3.0, 2.0]}})
+    training = {"loss": [3.0, 2.0], "reward": []}
+    fabricated.write(project, "lora_adapter", part, {"training.json": training})
     assert run(STEP, project).made == (TARGET,)
 
 
