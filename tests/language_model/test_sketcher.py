@@ -18,6 +18,7 @@ from appraise.language_model import sketcher as module
 from appraise.language_model.gradients import LoraGradients
 from appraise.language_model.sketcher import SKETCH, Order, Sketch, Sketcher
 from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
+from appraise.numerics.projection import bytes_of_sketch
 from appraise.params import BaseModelParams, GradientSketchesParams
 
 
@@ -68,6 +69,7 @@ def test_a_row_for_each_example_in_the_order_of_the_file(here: Room, tmp_path: P
     made.forget()
     assert not (tmp_path / "partial").exists()
     arrays, meta = read_arrays(tmp_path / SKETCH)
+    assert sum(array.nbytes for array in arrays.values()) == sketcher(here).stored(made.order)
     np.testing.assert_allclose(arrays["mean"], arrays["rows"].mean(axis=0), atol=1e-6)
     assert meta["distortion"]["rms"] < 0.3
     assert meta["batch_invariant"] in (True, False)
@@ -120,11 +122,23 @@ def test_other_work_begins_anew(here: Room, tmp_path: Path) -> None:
 def test_a_large_dataset_is_kept_as_means_of_equally_many(here: Room, tmp_path: Path) -> None:
     single = sketched(sketcher(here), order(tmp_path, 12, work="a"))
     rows = np.array(single.arrays["rows"], dtype=np.float64)
-    made = sketched(sketcher(here, max_rows=4), order(tmp_path, 13, work="b"))
+    few = sketcher(here, max_rows=4)
+    made = sketched(few, order(tmp_path, 13, work="b"))
     assert made.kept == 12, "one more would have made a block of its own"
+    assert few.stored(made.order) == bytes_of_sketch(3, 512)
     expected = rows.reshape(3, 4, -1).mean(axis=1)
     np.testing.assert_allclose(made.arrays["rows"], expected, rtol=1e-5, atol=1e-6)
     assert made.arrays["tokens"].sum() == single.arrays["tokens"].sum()
+
+
+def test_long_rows_are_written_sooner(
+    here: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOM", 8 * 512 * 3)
+    told: list[int] = []
+    (made,) = sketcher(here).sketch([order(tmp_path)], lambda _, done, __: told.append(done))
+    assert told == [3, 3, 3, 1]
+    assert made.kept == 10
 
 
 def test_what_is_too_long_is_named_and_counted(here: Room, tmp_path: Path) -> None:

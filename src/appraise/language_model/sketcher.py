@@ -27,6 +27,7 @@ from appraise.language_model.prompts import TooLong
 from appraise.numerics.projection import (
     CountSketch,
     Identity,
+    bytes_of_sketch,
     check_distortion,
     dimension_for,
     measured_distortion,
@@ -34,7 +35,8 @@ from appraise.numerics.projection import (
 from appraise.params import Grpo
 from appraise.project import Project
 
-CHUNK = 64  # examples whose rows are written together
+CHUNK = 64  # examples whose rows are written together, if they are no more than
+ROOM = 1 << 28  # bytes in memory
 READ = 4096  # rows of a table in memory at once
 COLUMNS = ("id", "prompt", "completion", "rejected")
 SKETCH, ROLLOUTS = "sketch.safetensors", "rollouts.parquet"
@@ -185,12 +187,13 @@ class Sketcher:
         for order in orders:
             grown = Growing(order.partial, order.work, self.shapes())
             state = grown.state or nothing()
-            block = -(-order.count // self.settings.max_rows)
+            block = self.block(order)
             whole = order.count // block * block  # the few that fill no block are left out
             if state["seen"]:
                 progress(order.key, state["seen"], None)
             rest = itertools.islice(rows_of(order), state["seen"], whole)
-            size = -(-CHUNK // block) * block
+            fitting = max(1, min(CHUNK, ROOM // (8 * self.projection.dimension)))
+            size = -(-fitting // block) * block
             seen = state["seen"]
             while True:
                 some = list(itertools.islice(rest, size))
@@ -213,6 +216,14 @@ class Sketcher:
             chunk.examples.append(example)
         chunk.seconds = time.perf_counter() - began
         return chunk
+
+    def block(self, order: Order) -> int:
+        """How many examples one row is the mean of."""
+        return max(1, -(-order.count // self.settings.max_rows))
+
+    def stored(self, order: Order) -> int:
+        """Bytes that the order's sketch will take, its header aside."""
+        return bytes_of_sketch(order.count // self.block(order), self.projection.dimension)
 
     def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """What is kept while an order is worked on."""

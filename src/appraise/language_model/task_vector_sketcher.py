@@ -21,6 +21,7 @@ from appraise.language_model.sketcher import (
     rows_of,
 )
 from appraise.language_model.task_vectors import TaskVector, size, task_vector
+from appraise.numerics.projection import bytes_of_sketch
 from appraise.project import Project
 
 
@@ -48,6 +49,11 @@ class TaskVectorSketcher(Sketcher):
                 progress(order.key, len(part.ids) + len(part.too_long), trained)
             measured = {"seconds": time.monotonic() - began, "tokens": tokens}
             yield self.finished(order, grown, measured)
+
+    def stored(self, order: Order) -> int:
+        """As `Sketcher.stored`: a row for each part."""
+        rows = min(self.settings.task_vectors.parts, order.count)
+        return bytes_of_sketch(rows, self.projection.dimension)
 
     def _part(self, whole: Chunk, number: int, count: int) -> Chunk:
         """Every so-manyth example; what is too long is told with the first part."""

@@ -12,11 +12,13 @@ What is done of a dataset is kept: a run that was killed goes on where it stoppe
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from appraise.artifacts import read_json, sha256_json, table_batches, write_json
+from appraise.errors import ArtifactError
 from appraise.examples.splits import seeded_rank
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps import step
@@ -96,10 +98,15 @@ def _orders(project: Project, keys: Sequence[str]) -> list[Order]:
 
 
 def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
-    """Sketch them one after the other under a bar that says how long it will take."""
+    """Sketch them one after the other under a bar that says how long it will take.
+
+    Raises:
+        ArtifactError: the disk has no room for all of them; nothing was computed.
+    """
     from tqdm import tqdm
 
     sketcher = _sketcher(project)
+    _check_room(project, [sketcher.stored(order) for order in orders], noun)
     total = sum(order.count for order in orders)
     with tqdm(total=total, desc=noun, unit="example", file=sys.stderr, smoothing=0.02) as bar:
         tokens = 0
@@ -116,6 +123,19 @@ def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[S
             bar.update(examples)
 
         yield from sketcher.sketch(orders, progress)
+
+
+def _check_room(project: Project, sizes: Sequence[int], noun: str) -> None:
+    """Say what the sketches will take, before hours are spent on what cannot be written."""
+    needed = sum(sizes) + max(sizes, default=0)  # a dataset's rows are there twice for a moment
+    free = shutil.disk_usage(project.root).free
+    if needed > free:
+        raise ArtifactError(
+            f"{noun}: expected room for {needed / 1e6:,.1f} MB of sketches, found "
+            f"{free / 1e6:,.1f} MB free; make room, or lower dimension or max_rows of "
+            "gradient_sketches in params.yaml"
+        )
+    print(f"{noun}: {len(sizes)} to make, {sum(sizes) / 1e6:,.1f} MB", file=sys.stderr)
 
 
 def _sketcher(project: Project) -> Sketcher:
