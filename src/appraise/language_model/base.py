@@ -245,7 +245,19 @@ def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) 
             f"base_model: expected all weights, found none of "
             f"{', '.join(sorted(found['missing_keys'])[:3])}; take the whole model"
         )
+    _with_gradients(model)
     return (model if "device_map" in how else model.to(device)).eval().requires_grad_(False)
+
+
+def _with_gradients(model: Any) -> None:
+    """Keep bitsandbytes from packing 4-bit weights on CPUs that multiply bfloat16.
+
+    It packs them at the first input without gradient; products of packed weights have none, and
+    other bits than elsewhere.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def load_tokenizer(folder: Path) -> Any:
