@@ -2,7 +2,8 @@
 
 On the target's test split, which nothing else ever reads. The loss of an item is the negative
 log-likelihood of its completion; with choices, lm-eval counts an item as right when the right
-choice is the likeliest.
+choice is the likeliest. Where adapters are trained on a reward (GRPO), also the reward of each
+item's greedy completion.
 """
 
 from __future__ import annotations
