@@ -13,7 +13,7 @@ from rooms import Room, room  # type: ignore[import-not-found]
 from appraise.errors import ModelError, ParamsError
 from appraise.language_model import base
 from appraise.language_model.gradients import LoraGradients
-from appraise.language_model.objectives import Prepared, advantages, preparation
+from appraise.language_model.objectives import Prepared, advantages, fits, preparation
 from appraise.language_model.prompts import Encoded, TooLong
 from appraise.language_model.training import with_adapter
 from appraise.numerics.projection import Identity
@@ -121,6 +121,9 @@ def test_a_completion_that_leaves_no_room(here: Room) -> None:
     prepare = preparation(Sft(), None, here.tokenizer, here.params)
     with pytest.raises(TooLong):
         prepare({**PAIR, "completion": "so " * 100})
+    assert fits(here.tokenizer, here.params, PAIR)
+    for side in ("completion", "rejected"):
+        assert not fits(here.tokenizer, here.params, {**PAIR, side: "so " * 100})
 
 
 def test_a_reward_that_is_not_known(here: Room) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appraise.errors import ModelError
-from appraise.language_model.prompts import Encoded, encode
+from appraise.language_model.prompts import Encoded, TooLong, encode
 from appraise.params import BaseModelParams, Dpo, Objective, Sft
 
 Row = Mapping[str, Any]  # id, prompt, completion; rejected for DPO
@@ -80,6 +80,17 @@ def preparation(objective: Objective, model: Any, tokenizer: Any, base: BaseMode
 
     sampler = Sampler(model, tokenizer, base, objective)
     return lambda row: grpo(sampler(row))
+
+
+def fits(tokenizer: Any, base: BaseModelParams, row: Row) -> bool:
+    """Whether the row's completions leave room for its prompt, as `preparation` asks."""
+    answers = [row["completion"], *([row["rejected"]] if row.get("rejected") else [])]
+    try:
+        for answer in answers:
+            encode(tokenizer, base, row["prompt"], answer)
+    except TooLong:
+        return False
+    return True
 
 
 def sft(tokenizer: Any, base: BaseModelParams, row: Row) -> Prepared:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from appraise.artifacts import read_json, read_table, write_json
+from appraise.errors import ModelError
 from appraise.params import LoraAdapterParams
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step
@@ -69,7 +71,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
         )
-        batches = _batches(project, key, settings)
+        batches = _batches(project, key, settings, tokenizer)
         adapted = training.with_adapter(model, params.lora, a)
         bar = tqdm(
             total=len(batches),
@@ -88,25 +90,45 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 
 def _batches(
-    project: Project, key: str, settings: LoraAdapterParams
+    project: Project, key: str, settings: LoraAdapterParams, tokenizer: Any
 ) -> list[list[tuple[str, Any]]]:
     """The rows of each step, each with the name of its dataset."""
     from appraise.language_model.training import TARGET, plan
 
-    folders = {d: project.open("auxiliary_datasets", d) for d in _subset(project, key)}
-    tables: dict[str, list[Any]] = {
-        dataset: read_table(folder / "examples.parquet").to_dict("records")
-        for dataset, folder in folders.items()
+    tables = {
+        dataset: _fitting(project, dataset, project.open("auxiliary_datasets", dataset), tokenizer)
+        for dataset in _subset(project, key)
     }
     sizes = {dataset: len(table) for dataset, table in tables.items()}
     if settings.target_share > 0:
-        target = key.split("/")[0]
-        train = read_table(project.open("target_sets", target) / "train.parquet")
-        tables[TARGET] = train.to_dict("records")
+        folder = project.open("target_sets", key.split("/")[0])
+        tables[TARGET] = _fitting(project, TARGET, folder, tokenizer)
     sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
     rows = [(dataset, tables[dataset][number]) for dataset, number in sequence]
     size = settings.batch_size
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _fitting(project: Project, name: str, folder: Path, tokenizer: Any) -> list[Any]:
+    """A dataset's rows, or the target's, whose completions leave room for their prompts.
+
+    Lengths were checked when the data came in, but a chat format adds tokens of its own. How many
+    rows are left out is told.
+    """
+    from appraise.language_model.objectives import fits
+    from appraise.language_model.training import TARGET
+
+    file, params = "train.parquet" if name == TARGET else "examples.parquet", project.params
+    rows: list[Any] = read_table(folder / file).to_dict("records")
+    fitting = [row for row in rows if fits(tokenizer, params.base_model, row)]
+    if rows and not fitting:
+        raise ModelError(
+            f"{STEP.noun}: expected rows of {name} of at most {params.base_model.max_length} "
+            f"tokens, found none among {len(rows)}; raise base_model.max_length"
+        )
+    if len(fitting) < len(rows):
+        print(f"{STEP.noun}: {len(rows) - len(fitting)} rows of {name} too long", file=sys.stderr)
+    return fitting
 
 
 STEP = Step(
