@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from sketches import WORK  # type: ignore[import-not-found]
-from tables import write_table  # type: ignore[import-not-found]
+from tables import draw_bars, write_table  # type: ignore[import-not-found]
 
 from appraise.artifacts import read_json, read_meta, write_json
 from appraise.artifacts import write_table as save
@@ -111,19 +111,22 @@ def peak_memory(process: subprocess.Popen[bytes], kill_after: float | None) -> t
 
 def main(count: int, dimension: int, kill_after: float) -> None:
     project = made(count, dimension)
-    lines = []
+    lines, bars = [], {}
     memory, seconds = peak_memory(step(project), kill_after)
     grown = read_json(project.partial("gradient_sketches", "large") / "grown.json")
     done = grown["state"]["seen"]
+    bars[f"killed after {seconds:.0f} s, {memory:.2f} GB"] = done / seconds
     lines.append(f"| killed | {done:,} | {seconds:.0f} | {done / seconds:.0f} | {memory:.2f} | |")
     memory, seconds = peak_memory(step(project), None)
     path = project.open("gradient_sketches", "large") / "sketch.safetensors"
     rest = read_meta(path)["examples"] - done
     size = path.stat().st_size / 1e6
+    bars[f"went on for {seconds:.0f} s, {memory:.2f} GB"] = rest / seconds
     lines.append(
         f"| went on | {rest:,} | {seconds:.0f} | {rest / seconds:.0f} | {memory:.2f} | {size:.1f} |"
     )
     write_table("streaming", "| run | examples | s | examples/s | memory, GB | stored, MB |", lines)
+    draw_bars("streaming", "examples a second", bars)
 
 
 if __name__ == "__main__":
