@@ -155,12 +155,12 @@ class LoraGradients:
         """Nats of each completion token of the terms, one after the other."""
         encoded = [term.encoded for term in terms]
         places = [range(one.n_prompt - 1, len(one.ids) - 1) for one in encoded]
-        logits = self.packing.logits([one.ids for one in encoded], places)
+        logits = self.packing.logits([one.ids for one in encoded], places).float()
+        if self._temperature != 1:  # a pass over the whole vocabulary that most need not make
+            logits = logits / self._temperature
         wanted = [token for one in encoded for token in one.ids[one.n_prompt :]]
         return torch.nn.functional.cross_entropy(
-            logits.float() / self._temperature,
-            torch.tensor(wanted, device=logits.device),
-            reduction="none",
+            logits, torch.tensor(wanted, device=logits.device), reduction="none"
         )
 
     def _parts(
