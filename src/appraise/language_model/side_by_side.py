@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
-from appraise.language_model.trunk import Trunk
+from appraise.language_model.trunk import Inputs, Trunk
 from appraise.language_model.workers import workers
 
 LOOK_AHEAD = 32  # sequences, about
@@ -28,6 +28,7 @@ class SideBySide(SFTTrainer):
     def __init__(self, trunk: Trunk, **given: Any) -> None:
         super().__init__(**given)
         self._trunk = trunk
+        self._ahead: dict[tuple[int, ...], Inputs] = {}  # what the trunk makes of coming sequences
 
     def _look_ahead(self) -> None:
         """Run the trunk for the sequences of this step and some that follow."""
@@ -39,8 +40,7 @@ class SideBySide(SFTTrainer):
         coming = data[size * step : size * (step + steps)]["input_ids"]
         new = sorted({tuple(ids) for ids in coming}, key=len, reverse=True)
         with workers() as each:
-            for _ in each(self._trunk.read, new):
-                pass
+            self._ahead = dict(zip(new, each(self._trunk.read, new), strict=True))
 
     def training_step(
         self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: Any = None
@@ -53,9 +53,8 @@ class SideBySide(SFTTrainer):
 
         def gradient(part: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
             (ids,) = part.pop("input_ids").tolist()
-            loss = loss_of(
-                model, part | self._trunk.read(ids), num_items_in_batch=num_items_in_batch
-            )
+            given = part | self._ahead[tuple(ids)]
+            loss = loss_of(model, given, num_items_in_batch=num_items_in_batch)
             return (loss.detach(), *torch.autograd.grad(loss, weights))
 
         with workers() as each:

@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -93,11 +94,12 @@ def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
     def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
         given = {**settings, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
         given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
-        parts = {"args": SFTConfig(**given), **parts}
-        parts["data_collator"] = DataCollatorForLanguageModeling(PADDED)
-        return SideBySide(run.trunk, **parts) if run.side_by_side else SFTTrainer(**parts)
+        collator = DataCollatorForLanguageModeling(PADDED)
+        return kind(args=SFTConfig(**given), data_collator=collator, **parts)
 
+    kind: Callable[..., SFTTrainer] = SFTTrainer
     if run.side_by_side:
+        kind = partial(SideBySide, run.trunk)
         run = replace(run, adapted=run.trunk.top(run.adapted))
     return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +20,7 @@ Inputs = dict[str, torch.Tensor]
 LAYERS = ("layers", "h")  # as decoders call them
 POSITIONS = ("wpe", "embed_positions")  # learned ones, added to the embeddings
 NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")  # above the last layer
-MOST_BYTES = 1 << 30  # of states kept; beyond it the oldest are forgotten
+MOST_BYTES = 1 << 30  # of states kept; beyond it they are computed again
 
 
 class Trunk:
@@ -36,9 +34,8 @@ class Trunk:
         layers = adapted_layers(model, lora)
         self._first = layers[0] if layers else 0
         self._device = model.get_input_embeddings().weight.device
-        self._kept: OrderedDict[Any, tuple[Inputs, ...]] = OrderedDict()
+        self._kept: dict[Any, tuple[Inputs, ...]] = {}
         self._bytes = 0
-        self._one_at_a_time = threading.Lock()
         self._lower = self._cut(model) if self._first else None
 
     def _cut(self, model: Any) -> Any | None:
@@ -70,16 +67,14 @@ class Trunk:
         return self._keep((tuple(left), tuple(map(tuple, rights))), self._read_on)
 
     def _keep(self, key: Any, compute: Any) -> tuple[Inputs, ...]:
-        found = self._kept.get(key)
-        if found is not None:
-            return found
+        if key in self._kept:
+            return self._kept[key]
         with torch.no_grad():
             made: tuple[Inputs, ...] = compute(key)
-        with self._one_at_a_time:
-            if self._kept.setdefault(key, made) is made:
-                self._bytes += _bytes(made)
-            while self._bytes > MOST_BYTES:
-                self._bytes -= _bytes(self._kept.popitem(last=False)[1])
+        size = sum(tensor.nbytes for inputs in made for tensor in inputs.values())
+        if self._bytes + size <= MOST_BYTES:
+            self._bytes += size
+            self._kept[key] = made
         return made
 
     def _read(self, ids: tuple[int, ...]) -> tuple[Inputs, ...]:
@@ -104,10 +99,6 @@ class Trunk:
         cache.batch_repeat_interleave(len(rights))
         more = self._lower(input_ids=padded.long(), past_key_values=cache, use_cache=True)
         return (prompt, {"inputs_embeds": more.last_hidden_state})
-
-
-def _bytes(made: tuple[Inputs, ...]) -> int:
-    return sum(tensor.nbytes for inputs in made for tensor in inputs.values())
 
 
 def _layers(model: Any, start: int, stop: int | None = None) -> Any:
