@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,12 +20,12 @@ def test_rows_without_room_for_their_prompt_are_left_out_and_told(
 ) -> None:
     tokenizer = base.load_tokenizer(tiny_model(tmp_path / "tiny"))
     params = BaseModelParams(source="tiny", max_length=40)
-    project: Any = SimpleNamespace(params=SimpleNamespace(base_model=params))
+    path = tmp_path / "examples.parquet"
     rows = [{"id": str(n), "prompt": "why so", "completion": "x" * (30 * n + 1)} for n in range(4)]
-    write_table(tmp_path / "examples.parquet", pd.DataFrame(rows))
-    found = lora_adapter._fitting(project, "letters", tmp_path, tokenizer)
+    write_table(path, pd.DataFrame(rows))
+    found = lora_adapter._fitting(tokenizer, params, "letters", path)
     assert [row["id"] for row in found] == ["0", "1"]
     assert capsys.readouterr().err.endswith("lora_adapter: 2 rows of letters too long\n")
-    write_table(tmp_path / "examples.parquet", pd.DataFrame(rows[2:]))
+    write_table(path, pd.DataFrame(rows[2:]))
     with pytest.raises(ModelError, match="of letters of at most 40 tokens, found none among 2"):
-        lora_adapter._fitting(project, "letters", tmp_path, tokenizer)
+        lora_adapter._fitting(tokenizer, params, "letters", path)

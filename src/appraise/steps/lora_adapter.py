@@ -9,14 +9,15 @@ with no target data in the mix, gives the initialisation itself: the base model.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from appraise.artifacts import read_json, read_table, write_json
 from appraise.errors import ModelError
-from appraise.params import LoraAdapterParams
+from appraise.params import BaseModelParams, LoraAdapterParams
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step
 
@@ -66,12 +67,12 @@ def _make(project: Project, keys: Sequence[str]) -> None:
     sketches = project.params.gradient_sketches
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
     model = base.load(folder, *placement(sketches.device, sketches.dtype))
-    trunk = Trunk(model, params.lora)
+    trunk, fitting = Trunk(model, params.lora), cache(partial(_fitting, tokenizer, params))
     for key in keys:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
         )
-        batches = _batches(project, key, settings, tokenizer)
+        batches = _batches(project, key, settings, fitting)
         adapted = training.with_adapter(model, params.lora, a)
         bar = tqdm(
             total=len(batches),
@@ -90,40 +91,38 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 
 def _batches(
-    project: Project, key: str, settings: LoraAdapterParams, tokenizer: Any
+    project: Project, key: str, settings: LoraAdapterParams, fitting: Callable[..., list[Any]]
 ) -> list[list[tuple[str, Any]]]:
     """The rows of each step, each with the name of its dataset."""
     from appraise.language_model.training import TARGET, plan
 
     tables = {
-        dataset: _fitting(project, dataset, project.open("auxiliary_datasets", dataset), tokenizer)
+        dataset: fitting(dataset, project.open("auxiliary_datasets", dataset) / "examples.parquet")
         for dataset in _subset(project, key)
     }
     sizes = {dataset: len(table) for dataset, table in tables.items()}
     if settings.target_share > 0:
-        folder = project.open("target_sets", key.split("/")[0])
-        tables[TARGET] = _fitting(project, TARGET, folder, tokenizer)
+        target = key.split("/")[0]
+        tables[TARGET] = fitting(TARGET, project.open("target_sets", target) / "train.parquet")
     sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
     rows = [(dataset, tables[dataset][number]) for dataset, number in sequence]
     size = settings.batch_size
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _fitting(project: Project, name: str, folder: Path, tokenizer: Any) -> list[Any]:
-    """A dataset's rows, or the target's, whose completions leave room for their prompts.
+def _fitting(tokenizer: Any, params: BaseModelParams, name: str, path: Path) -> list[Any]:
+    """Of a dataset, or of the target, the rows whose completions leave room for their prompts.
 
     Lengths were checked when the data came in, but a chat format adds tokens of its own. How many
     rows are left out is told.
     """
     from appraise.language_model.objectives import fits
-    from appraise.language_model.training import TARGET
 
-    file, params = "train.parquet" if name == TARGET else "examples.parquet", project.params
-    rows: list[Any] = read_table(folder / file).to_dict("records")
-    fitting = [row for row in rows if fits(tokenizer, params.base_model, row)]
+    rows: list[Any] = read_table(path).to_dict("records")
+    fitting = [row for row in rows if fits(tokenizer, params, row)]
     if rows and not fitting:
         raise ModelError(
-            f"{STEP.noun}: expected rows of {name} of at most {params.base_model.max_length} "
+            f"{STEP.noun}: expected rows of {name} of at most {params.max_length} "
             f"tokens, found none among {len(rows)}; raise base_model.max_length"
         )
     if len(fitting) < len(rows):
