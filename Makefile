@@ -21,7 +21,7 @@ setup: $(VENV)/installed ## Create .venv with the locked dependencies, and the c
 
 demo: $(VENV)/installed ## Value 16 datasets for a clinic's help desk, buy three, train, evaluate, report
 	@$(BIN)/appraise fetch
-	@$(BIN)/python -m orchestration
+	@$(BIN)/python -m appraise.orchestration
 
 test: check ## Format, lint, types and every test: what CI runs
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from appraise.artifacts import read_json
+from appraise.assets.tables import picture, table
+from appraise.orchestration.pipeline import Shown
 from appraise.project import Project
-from assets.tables import picture, table
-from orchestration.pipeline import Shown
+from appraise.storage.files import read_json
 
 
 def describe_adapter(project: Project, key: str) -> dict[str, Any]:
     """The training curve and what was trained on."""
-    from appraise.pictures import training_curves
+    from appraise.presentation.pictures import training_curves
 
     training = read_json(project.open("lora_adapter", key) / "training.json")
     mix = [{"id": name, "sequences": count} for name, count in training.get("mix", {}).items()]

@@ -7,12 +7,12 @@ from typing import Any
 
 from dagster import AssetCheckSeverity, MetadataValue
 
-from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.assets.tables import table
 from appraise.errors import ArtifactError, SolverError
+from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project
-from appraise.verification import recertified
-from assets.tables import table
-from orchestration.pipeline import Verdict
+from appraise.review.verification import recertified
+from appraise.storage.files import read_arrays, read_json, read_table
 
 MOST_ROWS = 50
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from dagster import MetadataValue
 
-from appraise.artifacts import read_json
+from appraise.assets import checks
+from appraise.assets.tables import table
+from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
-from assets import checks
-from assets.tables import table
-from orchestration.pipeline import Check, Shown
+from appraise.storage.files import read_json
 
 
 def describe_offers(project: Project, key: str) -> dict[str, Any]:

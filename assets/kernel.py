@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from appraise.artifacts import read_arrays, read_json
+from appraise.assets import checks
+from appraise.assets.tables import picture, table
+from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.storage.files import read_arrays, read_json
 
 
 def describe(project: Project, key: str) -> dict[str, Any]:
     """Who teaches the same as whom."""
-    from appraise.pictures import kernel_heat_map
+    from appraise.presentation.pictures import kernel_heat_map
 
     folder = project.open("kernel_matrix", key)
     arrays, meta = read_arrays(folder / "kernel.safetensors")
@@ -41,7 +41,7 @@ def describe_candidates(project: Project, key: str) -> dict[str, Any]:
 
 def describe_transfer(project: Project, key: str) -> dict[str, Any]:
     """Who helps whom."""
-    from appraise.pictures import transfer_heat_map
+    from appraise.presentation.pictures import transfer_heat_map
 
     folder = project.open("transfer_matrix", key)
     arrays, meta = read_arrays(folder / "transfer.safetensors")

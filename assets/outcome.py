@@ -6,17 +6,17 @@ from typing import Any
 
 from dagster import MetadataValue
 
-from appraise.artifacts import read_json
+from appraise.assets.tables import picture, table
+from appraise.orchestration.pipeline import Shown
 from appraise.project import Project
-from assets.tables import picture, table
-from orchestration.pipeline import Shown
+from appraise.storage.files import read_json
 
 
 def describe_outcome(project: Project, key: str) -> dict[str, Any]:
     """The policies' losses with intervals, and the verdicts."""
     import numpy as np
 
-    from appraise.pictures import outcome_bar
+    from appraise.presentation.pictures import outcome_bar
 
     found = read_json(project.open("decision_outcome", key) / "outcome.json")
     policies = found["policies"]

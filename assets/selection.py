@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from appraise.artifacts import read_json
+from appraise.assets import checks
+from appraise.assets.tables import picture, table
+from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.storage.files import read_json
 
 
 def describe_subset(project: Project, key: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _beyond(subset: dict[str, Any]) -> dict[str, Any]:
     """What other budgets would buy, and what would have to change: of `kmm` only."""
     if "frontier" not in subset:
         return {}
-    from appraise.pictures import frontier_plot
+    from appraise.presentation.pictures import frontier_plot
 
     points = subset["frontier"]
     had: list[set[str]] = [set(), *(set(point["datasets"]) for point in points[:-1])]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from appraise.artifacts import read_json, read_meta
+from appraise.assets import checks
+from appraise.orchestration.pipeline import Check, Describe, Shown
 from appraise.project import Project
-from appraise.sketch_costs import SKETCH, cost
-from assets import checks
-from orchestration.pipeline import Check, Describe, Shown
+from appraise.review.sketch_costs import SKETCH, cost
+from appraise.storage.files import read_json, read_meta
 
 
 def describe_base_model(project: Project, key: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster import MarkdownMetadataValue, MetadataValue, TableMetadataValue, TableRecord
 
-from appraise.pictures import as_markdown
+from appraise.presentation.pictures import as_markdown
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> TableMetadataValue | str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.assets import checks
+from appraise.assets.tables import picture, table
+from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.storage.files import read_arrays, read_json, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "
 
 def describe(project: Project, key: str) -> dict[str, Any]:
     """A bar for each dataset, the regularisation path, and the certificate's numbers."""
-    from appraise.pictures import path_plot, weights_bar
+    from appraise.presentation.pictures import path_plot, weights_bar
 
     folder = project.open("kmm_weights", key)
     weights = read_table(folder / "weights.parquet").sort_values("weight", ascending=False)

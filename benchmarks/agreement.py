@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from sketches import TARGET, TO_SKETCHES, WORK, bring, project
 from tables import RESULTS, write_table
 
-from appraise.agreement import agreement
-from appraise.artifacts import read_arrays
 from appraise.numerics import agreement as pure
 from appraise.numerics.kernel import inner_products, mean_gradient
 from appraise.numerics.optimum import optimum
 from appraise.project import Project
-from appraise.sketch_costs import costs
+from appraise.review.agreement import agreement
+from appraise.review.sketch_costs import costs
 from appraise.steps.kmm_weights import solved
+from appraise.storage.files import read_arrays
 
 Array = NDArray[Any]
 KEPT_LAYERS = 20  # of 30

@@ -61,10 +61,10 @@ def prepare(folder: Path, job: Job) -> None:
     import pandas as pd
     from sketches import ROOT, bring, project
 
-    from appraise.artifacts import read_table, write_json, write_table
     from appraise.language_model.sketcher import Sketcher
     from appraise.language_model.training import with_adapter
     from appraise.steps.gradient_sketches import chosen
+    from appraise.storage.files import read_table, write_json, write_table
 
     def change(params: dict[str, Any]) -> None:
         params["base_model"]["lora"]["last_layers"] = job["layers"]
@@ -102,11 +102,11 @@ def prepare(folder: Path, job: Job) -> None:
 
 def ours(folder: Path, job: Job) -> None:
     """Our sketch of all examples; for a check whole gradients too, and all that of a few."""
-    from appraise.artifacts import read_arrays, read_table
     from appraise.language_model.gradients import sketch
     from appraise.language_model.sketcher import SKETCH, Order, Sketcher
     from appraise.numerics.projection import Identity
     from appraise.project import Project
+    from appraise.storage.files import read_arrays, read_table
 
     sketcher, to = Sketcher(Project(folder)), Path(job["to"])
 

@@ -22,8 +22,8 @@ import pandas as pd
 from sketches import TARGET, TO_SKETCHES, bring, project
 from tables import write_table
 
-from appraise.artifacts import read_json, read_table
 from appraise.project import Project
+from appraise.storage.files import read_json, read_table
 
 Change = Callable[[str, np.random.Generator], str]
 NAMES = ("csqa", "privacy_policy", "medqa")

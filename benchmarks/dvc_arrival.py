@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from appraise.artifacts import read_json, write_bytes, write_json
+from appraise.orchestration import dvc_record
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step, run
-from orchestration import dvc_record
+from appraise.storage.files import read_json, write_bytes, write_json
 
 GRAPH = {"auxiliary_datasets": (), "gradient_sketches": ("auxiliary_datasets",)}
 

@@ -25,7 +25,6 @@ from sketches import TARGET, TO_SKETCHES, WORK, bring, project
 from tables import plot, write_table
 from threadpoolctl import threadpool_limits
 
-from appraise.artifacts import read_arrays, read_json, write_arrays
 from appraise.numerics.kernel import inner_products, mean_gradient
 from appraise.numerics.kmm import price_penalties
 from appraise.numerics.optimum import optimum
@@ -40,6 +39,7 @@ from appraise.numerics.projection import (
 from appraise.numerics.randomness import key
 from appraise.numerics.selection import select
 from appraise.numerics.subsets import best, refit
+from appraise.storage.files import read_arrays, read_json, write_arrays
 
 Array = NDArray[Any]
 DIMENSIONS = (256, 512, 1024, 2048, 4096, 8192)

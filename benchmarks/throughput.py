@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from tables import draw_bars, write_table  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_table
 from appraise.language_model import base
 from appraise.language_model.gradients import LoraGradients, sketch
 from appraise.language_model.lora import adapted_modules, initial_a, peft_config, widths
 from appraise.language_model.objectives import Prepared, Term
 from appraise.language_model.prompts import Encoded, encode
 from appraise.numerics.projection import Identity
-from appraise.params import Lora
 from appraise.project import Project
+from appraise.settings.model import Lora
+from appraise.storage.files import read_table
 
 BATCH = 8
 CORES = 2

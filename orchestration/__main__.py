@@ -1,4 +1,4 @@
-"""`python -m orchestration`: the main job in this process, then the decision in short."""
+"""`python -m appraise.orchestration`: the main job in this process, then the decision in short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from appraise.cli import errors_in_one_line
+from appraise.cli.main import errors_in_one_line
 from appraise.errors import AppraiseError, ArtifactError
 from appraise.project import Project
 
@@ -39,8 +39,8 @@ def run_everything(root: Path) -> None:
     os.environ["APPRAISE_PROJECT"] = str(root)
     from dagster import DagsterInstance
 
-    from orchestration.definitions import defs
-    from orchestration.jobs import EVERYTHING
+    from appraise.orchestration.definitions import defs
+    from appraise.orchestration.jobs import EVERYTHING
 
     with DagsterInstance.get() as instance:
         result = defs.resolve_job_def(EVERYTHING).execute_in_process(
@@ -85,7 +85,7 @@ def main(root: Path) -> None:
     with errors_in_one_line():
         prepare_home(root)
         run_everything(root)
-        from appraise.summary import summary
+        from appraise.review.summary import summary
 
         project = Project(root)
         for target in project.params.target_sets:

@@ -21,11 +21,11 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
-from appraise.artifacts import sha256_json
+from appraise.orchestration.partitions import dagster_key
+from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
 from appraise.steps.step import Partitions
-from orchestration.partitions import dagster_key
-from orchestration.pipeline import Pipeline
+from appraise.storage.files import sha256_json
 
 
 class DataVersions:

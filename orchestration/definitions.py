@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dagster import Definitions
 
-from assets import SHOWN
-from orchestration import jobs, sensors
-from orchestration.graph import read_graph
-from orchestration.mlflow_log import MlflowLog
-from orchestration.pipeline import Pipeline
+from appraise.assets.shown import SHOWN
+from appraise.orchestration import jobs, sensors
+from appraise.orchestration.graph import read_graph
+from appraise.orchestration.mlflow_log import MlflowLog
+from appraise.orchestration.pipeline import Pipeline
 
 
 def definitions(pipeline: Pipeline) -> Definitions:

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from appraise.artifacts import TEMPORARY, write_bytes
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project
 from appraise.steps.step import Step
+from appraise.storage.files import TEMPORARY, write_bytes
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

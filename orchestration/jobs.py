@@ -38,11 +38,11 @@ from dagster import (
     op,
 )
 
+from appraise.orchestration.materialise import Materialised, examine, materialise
+from appraise.orchestration.partitions import definitions, library_key, mapping
+from appraise.orchestration.pipeline import Check, Pipeline
+from appraise.orchestration.progress import progress_logger
 from appraise.steps.step import Partitions
-from orchestration.materialise import Materialised, examine, materialise
-from orchestration.partitions import definitions, library_key, mapping
-from orchestration.pipeline import Check, Pipeline
-from orchestration.progress import progress_logger
 
 EVERYTHING = "everything"
 AFTER = {"lora_adapter": ("valuation_decision",)}  # first decide, and record it; then train

@@ -18,13 +18,13 @@ from dagster import (
 )
 
 from appraise.errors import AppraiseError
+from appraise.orchestration.data_versions import DataVersions
+from appraise.orchestration.dvc_record import Recorded, record
+from appraise.orchestration.mlflow_log import MlflowLog
+from appraise.orchestration.partitions import dagster_key, offered
+from appraise.orchestration.pipeline import Check, Pipeline
 from appraise.project import Project
 from appraise.steps.step import Made, run
-from orchestration.data_versions import DataVersions
-from orchestration.dvc_record import Recorded, record
-from orchestration.mlflow_log import MlflowLog
-from orchestration.partitions import dagster_key, offered
-from orchestration.pipeline import Check, Pipeline
 
 Context = AssetExecutionContext | OpExecutionContext
 

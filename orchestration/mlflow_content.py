@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appraise import pictures
-from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.errors import ArtifactError
+from appraise.presentation import pictures
 from appraise.project import Project
-from appraise.sketch_costs import costs, total
+from appraise.review.sketch_costs import costs, total
+from appraise.storage.files import read_arrays, read_json, read_table
 
 GRADIENT_COSTS = ("examples", "tokens", "seconds", "tokens_per_second", "stored")
 

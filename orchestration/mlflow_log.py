@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import ConfigurableResource
 
-from appraise.artifacts import read_json, write_json
 from appraise.errors import ArtifactError
+from appraise.orchestration import mlflow_content
+from appraise.orchestration.dvc_record import LINEAGE, record_lineage
+from appraise.orchestration.mlflow_content import DatasetUse, RunContent
 from appraise.project import Project
-from orchestration import mlflow_content
-from orchestration.dvc_record import LINEAGE, record_lineage
-from orchestration.mlflow_content import DatasetUse, RunContent
+from appraise.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run

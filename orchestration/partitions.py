@@ -18,10 +18,10 @@ from dagster import (
     StaticPartitionsDefinition,
 )
 
-from appraise.params import Params
+from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
+from appraise.project.params import Params
 from appraise.steps.step import Partitions
-from orchestration.pipeline import Pipeline
 
 DATASETS = "auxiliary_datasets"
 

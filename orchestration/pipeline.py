@@ -9,10 +9,10 @@ from typing import Any
 
 from dagster import AssetCheckSeverity
 
+from appraise.orchestration.graph import Stage
 from appraise.project import Project
 from appraise.steps import step
 from appraise.steps.step import Partitions, Step
-from orchestration.graph import Stage
 
 Describe = Callable[[Project, str], Mapping[str, Any]]
 

@@ -22,12 +22,12 @@ from dagster import (
     sensor,
 )
 
-from appraise.artifacts import sha256_file
 from appraise.errors import AppraiseError
-from orchestration.data_versions import DataVersions
-from orchestration.dvc_record import locked_md5
-from orchestration.partitions import dagster_key, offered
-from orchestration.pipeline import Pipeline
+from appraise.orchestration.data_versions import DataVersions
+from appraise.orchestration.dvc_record import locked_md5
+from appraise.orchestration.partitions import dagster_key, offered
+from appraise.orchestration.pipeline import Pipeline
+from appraise.storage.files import sha256_file
 
 AT_WORK = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 

@@ -14,12 +14,12 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.cli import main
 from appraise.errors import AppraiseError
 from appraise.project import Project
 from appraise.steps import NOUNS, step
 from appraise.steps.step import run
+from appraise.storage.files import read_arrays, read_json, read_table
 
 WORDS = {
     "colours": ["red", "green", "blue", "white"],
@@ -309,7 +309,7 @@ def test_a_damaged_sketch_is_noticed_and_made_again(project: Path) -> None:
 def test_a_sketch_made_with_something_else_is_refused(
     project: Path, part: str, value: object
 ) -> None:
-    from appraise.artifacts import write_arrays
+    from appraise.storage.files import write_arrays
 
     found = Project(project)
     path = found.folder("gradient_sketches", "colours") / "sketch.safetensors"

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from made_up import TARGET, examples, finished  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
+from appraise.assets import checks
+from appraise.assets.shown import SHOWN
+from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project, Recipe
-from assets import SHOWN, checks
-from orchestration.pipeline import Verdict
+from appraise.storage.files import read_arrays, read_json, read_table, write_arrays, write_table
 
 ALL = {check.name: check for shown in SHOWN.values() for check in shown.checks}
 

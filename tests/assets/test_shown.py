@@ -12,9 +12,9 @@ from dagster import MarkdownMetadataValue, TableMetadataValue
 from dagster._core.definitions.metadata import normalize_metadata
 from made_up import TARGET, finished  # type: ignore[import-not-found]
 
+from appraise.assets.shown import SHOWN
 from appraise.project import Project
 from appraise.steps import NOUNS
-from assets import SHOWN
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).parent / "asset_graph.json"
@@ -84,7 +84,7 @@ def test_a_dataset_that_was_set_aside_says_why(project: Project) -> None:
 LOAD = """
 import json, sys, time
 started = time.monotonic()
-from orchestration.definitions import defs
+from appraise.orchestration.definitions import defs
 graph = defs.resolve_asset_graph()
 seconds = time.monotonic() - started
 assets = {}

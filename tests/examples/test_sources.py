@@ -18,7 +18,7 @@ from appraise.examples.sources import (
     read_rows,
     source_sha256,
 )
-from appraise.params import Source
+from appraise.settings.data import Source
 
 LINE = b'{"a": "x"}\n'
 

@@ -8,7 +8,7 @@ import pytest
 
 from appraise.errors import OfferError
 from appraise.examples.templates import SEARCHED, RowTemplates, Template
-from appraise.params import Source
+from appraise.settings.data import Source
 
 
 def prompt(text: str, **row: object) -> str:

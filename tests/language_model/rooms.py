@@ -10,7 +10,7 @@ import torch
 
 from appraise.language_model import base
 from appraise.language_model.prompts import Encoded
-from appraise.params import BaseModelParams
+from appraise.settings.model import BaseModelParams
 
 
 @dataclass(frozen=True)

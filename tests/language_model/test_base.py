@@ -14,10 +14,10 @@ from rooms import room  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json
 from appraise.errors import ModelError
 from appraise.language_model import base
-from appraise.params import BaseModelParams, Lora
+from appraise.settings.model import BaseModelParams, Lora
+from appraise.storage.files import read_json
 
 
 def prepare(root: Path, source: str, **more: object) -> Path:

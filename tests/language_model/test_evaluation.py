@@ -13,7 +13,7 @@ from appraise.errors import ModelError
 from appraise.language_model.evaluation import accuracies, items_of, likelihoods, rewards
 from appraise.language_model.rollouts import Sampler
 from appraise.language_model.trunk import Trunk
-from appraise.params import Grpo
+from appraise.settings.objectives import Grpo
 
 ROWS = [("one", f"Is it {n}?", "yes", ["no", "yes", f"maybe {n}"], 1) for n in range(7)] + [
     ("two", f"Say {n}", f"it is {n}", None, None) for n in range(5)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from appraise.artifacts import read_json, sha256_file
 from appraise.language_model import base
-from appraise.params import BaseModelParams
+from appraise.settings.model import BaseModelParams
+from appraise.storage.files import read_json, sha256_file
 
 COMMIT = "a" * 40
 

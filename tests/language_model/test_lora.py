@@ -18,7 +18,7 @@ from appraise.language_model.lora import (
     peft_quiet,
     widths,
 )
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 
 @pytest.fixture(scope="module")

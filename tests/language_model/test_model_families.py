@@ -18,7 +18,7 @@ from appraise.language_model.gradients import LoraGradients
 from appraise.language_model.lora import initial_a, peft_config, peft_quiet
 from appraise.language_model.objectives import Prepared, Term
 from appraise.numerics.projection import Identity
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 WIDE = {"initializer_range": 0.3}  # so that attention, caps and windows show
 WINDOW = WIDE | {"sliding_window": 5}  # shorter than every sequence

@@ -17,7 +17,7 @@ from appraise.language_model.objectives import Prepared, advantages, fits, prepa
 from appraise.language_model.prompts import Encoded, TooLong
 from appraise.language_model.training import with_adapter
 from appraise.numerics.projection import Identity
-from appraise.params import Dpo, Grpo, Sft
+from appraise.settings.objectives import Dpo, Grpo, Sft
 
 PAIR = {"id": "a", "prompt": "why so", "completion": "it is", "rejected": "it was not"}
 

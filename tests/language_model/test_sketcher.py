@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 from rooms import Room, room  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_arrays, write_table
 from appraise.errors import ArtifactError, ModelError
 from appraise.language_model import sketcher as module
 from appraise.language_model.gradients import LoraGradients
 from appraise.language_model.sketcher import SKETCH, Order, Sketch, Sketcher
 from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
 from appraise.numerics.projection import bytes_of_sketch
-from appraise.params import BaseModelParams, GradientSketchesParams
+from appraise.settings.model import BaseModelParams
+from appraise.settings.sketches import GradientSketchesParams
+from appraise.storage.files import read_arrays, write_table
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_done(
         fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("appraise.artifacts.os.fsync", full)
+        patch.setattr("appraise.storage.files.os.fsync", full)
         with pytest.raises(ArtifactError, match="No space left on device; make room and run"):
             sketched(one, asked)
     assert sketched(one, asked).kept == 10

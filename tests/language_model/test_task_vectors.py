@@ -15,7 +15,7 @@ from appraise.language_model.gradients import LoraGradients
 from appraise.language_model.objectives import Prepared, Term
 from appraise.language_model.task_vectors import TaskVector, size, task_vector, within_budget
 from appraise.numerics.projection import Identity
-from appraise.params import TaskVectors
+from appraise.settings.sketches import TaskVectors
 
 
 @pytest.fixture(scope="module")

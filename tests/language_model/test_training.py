@@ -30,7 +30,8 @@ from appraise.language_model.training import (
     with_adapter,
 )
 from appraise.language_model.trunk import Trunk
-from appraise.params import Dpo, Grpo, LoraAdapterParams, Objective, Sft
+from appraise.settings.objectives import Dpo, Grpo, Objective, Sft
+from appraise.settings.training import LoraAdapterParams
 
 STEPS, BATCH = 3, 4
 DPO = Dpo(kind="dpo", beta=0.3)

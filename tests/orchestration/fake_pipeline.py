@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from appraise.artifacts import read_json, sha256_file, write_json
 from appraise.errors import OfferError
+from appraise.orchestration.graph import read_graph
+from appraise.orchestration.pipeline import Check, Pipeline, Shown, Verdict
 from appraise.project import Project, Recipe
 from appraise.steps.step import Partitions, Step, run
-from orchestration.graph import read_graph
-from orchestration.pipeline import Check, Pipeline, Shown, Verdict
+from appraise.storage.files import read_json, sha256_file, write_json
 
 TARGET = "desk"
 GRAPH: dict[str, tuple[Partitions, tuple[str, ...]]] = {

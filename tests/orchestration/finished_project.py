@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from fake_pipeline import make_project  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json, write_arrays, write_json, write_table
 from appraise.project import Project, Recipe
 from appraise.steps import step
 from appraise.steps.step import run
+from appraise.storage.files import read_json, write_arrays, write_json, write_table
 
 TARGET = "clinic_desk"
 POLICIES = ("none", "kmm", "one_step", "random")

@@ -18,10 +18,10 @@ from fake_pipeline import (  # type: ignore[import-not-found]
 )
 
 from appraise.errors import ParamsError
+from appraise.orchestration import dvc_record
+from appraise.orchestration.dvc_record import record, record_lineage, repair
 from appraise.project import Project
 from appraise.steps.step import run
-from orchestration import dvc_record
-from orchestration.dvc_record import record, record_lineage, repair
 
 
 def run_all(house: House) -> None:
@@ -165,7 +165,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from fake_pipeline import House
-from orchestration.dvc_record import record
+from appraise.orchestration.dvc_record import record
 import dvc.dvcfile
 def tear(path, *args, **kwargs):
     Path(path).write_text("")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from appraise.errors import ParamsError
+from appraise.orchestration.graph import read_graph
 from appraise.steps import NOUNS, step
-from orchestration.graph import read_graph
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,9 +25,9 @@ from dagster._core.definitions.dependency import NodeInvocation
 from dagster._core.loader import LoadingContextForTest
 from fake_pipeline import House, dvc, make_project, offer  # type: ignore[import-not-found]
 
-from orchestration import jobs, partitions
-from orchestration.mlflow_log import MlflowLog
-from orchestration.partitions import dagster_key
+from appraise.orchestration import jobs, partitions
+from appraise.orchestration.mlflow_log import MlflowLog
+from appraise.orchestration.partitions import dagster_key
 
 
 @pytest.fixture

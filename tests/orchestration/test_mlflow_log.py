@@ -15,11 +15,11 @@ from finished_project import (  # type: ignore[import-not-found]
     valued,
 )
 
-from appraise.artifacts import read_json
 from appraise.errors import ArtifactError, ModelError
+from appraise.orchestration import mlflow_content
+from appraise.orchestration.mlflow_log import MlflowLog
 from appraise.project import Project, Recipe
-from orchestration import mlflow_content
-from orchestration.mlflow_log import MlflowLog
+from appraise.storage.files import read_json
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from dagster import (
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from fake_pipeline import House, dvc, make_project, offer  # type: ignore[import-not-found]
 
-from orchestration import jobs, sensors
-from orchestration.mlflow_log import MlflowLog
-from orchestration.partitions import dagster_key
+from appraise.orchestration import jobs, sensors
+from appraise.orchestration.mlflow_log import MlflowLog
+from appraise.orchestration.partitions import dagster_key
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from appraise.artifacts import write_arrays, write_json, write_table
 from appraise.project import Project, Recipe
+from appraise.storage.files import write_arrays, write_json, write_table
 
 TARGET = "clinic_desk"
 HOSTILE = 'Fiscal questions <script>alert("fiqa")</script>'

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from appraise.artifacts import write_arrays, write_json
 from appraise.project import Project, Recipe
+from appraise.storage.files import write_arrays, write_json
 
 D = 64
 ALIKE = {"fingerprint": "f" * 64, "projection": "countsketch", "dimension": D, "seed": 0}

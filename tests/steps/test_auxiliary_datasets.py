@@ -21,11 +21,11 @@ from small_project import (
     write_pool,
 )
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import OfferError
 from appraise.project import Project
 from appraise.steps import auxiliary_datasets, offers, target_sets
 from appraise.steps.step import Made, run
+from appraise.storage.files import read_json, read_table
 
 
 def make(project: Project) -> Made:
@@ -333,7 +333,7 @@ def test_importing_the_steps_imports_nothing_heavy() -> None:
 
 def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> None:
     from appraise.examples.sources import read_rows
-    from appraise.params import Source
+    from appraise.settings.data import Source
 
     lines = [b'{"a": 1}', b'{"a": "' + b"x" * 3_000_000 + b'"}', b"", b'{"a": 2}']
     write_lines(tmp_path / "x.jsonl", lines)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sketched_project import D, write_offers, write_params, write_sketch
 
-from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.numerics.kmm import solve
@@ -16,6 +15,7 @@ from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.candidates import STEP
 from appraise.steps.step import run
+from appraise.storage.files import read_arrays, read_json, read_table
 
 N = 160
 IDS = [f"d{i:03d}" for i in range(N)]

@@ -9,12 +9,12 @@ import fabricated  # type: ignore[import-not-found]
 import pytest
 from fabricated import POLICIES, TARGET
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.steps import valuation_decision
 from appraise.steps.decision_outcome import STEP, verdict
 from appraise.steps.step import run
+from appraise.storage.files import read_json, read_table
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sketched_project import rows, set_aside, sketched, write_params, write_sketch
 
-from appraise.artifacts import read_arrays, read_json, sha256_file
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.project import Project
 from appraise.steps import candidates
 from appraise.steps.kernel_matrix import STEP
 from appraise.steps.step import Made, run
+from appraise.storage.files import read_arrays, read_json, sha256_file
 
 
 def read(project: Project) -> tuple[dict[str, np.ndarray], dict]:

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from sketched_project import PRICES, rows, sketched, write_offers, write_params, write_sketch
 
-from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.errors import ArtifactError, OfferError
 from appraise.numerics.kmm import certify
 from appraise.numerics.optimum import NOTHING_SERVES
@@ -17,6 +16,7 @@ from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix
 from appraise.steps.kmm_weights import STEP
 from appraise.steps.step import run
+from appraise.storage.files import read_arrays, read_json, read_table
 
 
 def valued(root: Path, **kmm: Any) -> Project:

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
-from appraise.artifacts import write_table
 from appraise.errors import ModelError
 from appraise.language_model import base
-from appraise.params import BaseModelParams
+from appraise.settings.model import BaseModelParams
 from appraise.steps import lora_adapter
+from appraise.storage.files import write_table
 
 
 def test_rows_without_room_for_their_prompt_are_left_out_and_told(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from small_project import offer, rows, small_project, write_pool
 
-from appraise.artifacts import read_json, read_table
 from appraise.project import Project
 from appraise.steps import auxiliary_datasets, gradient_sketches, near_copies, offers, target_sets
 from appraise.steps.step import run
+from appraise.storage.files import read_json, read_table
 
 
 def sentences(count: int, seed: int) -> list[dict[str, Any]]:

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from small_project import offer, rows, small_project, write_pool
 
-from appraise.artifacts import read_json, write_json
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples.templates import RowTemplates
-from appraise.params import read_params
 from appraise.project import Project, Recipe
+from appraise.project.params import read_params
 from appraise.steps import offers
 from appraise.steps.step import run
+from appraise.storage.files import read_json, write_json
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from fabricated import TARGET
 
-from appraise.artifacts import read_arrays, read_json, read_table
 from appraise.project import Project
+from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.report import STEP, standing, verdict_sentence
 from appraise.steps.step import run
-from appraise.summary import summary
+from appraise.storage.files import read_arrays, read_json, read_table
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 

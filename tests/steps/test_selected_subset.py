@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from sketched_project import PRICES, sketched, write_offers, write_params
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.selected_subset import STEP
 from appraise.steps.step import run
+from appraise.storage.files import read_json, read_table
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from small_project import (
     write_params,
 )
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples.overlap import normalise
 from appraise.project import Project
 from appraise.steps import target_sets
 from appraise.steps.step import run
+from appraise.storage.files import read_json, read_table
 
 COMPONENT = {
     "name": "desk",

@@ -11,11 +11,11 @@ import fabricated  # type: ignore[import-not-found]
 import pytest
 from fabricated import DATASETS, TARGET
 
-from appraise.artifacts import read_json, read_table, sha256_json
 from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.steps.step import run
 from appraise.steps.valuation_decision import STEP
+from appraise.storage.files import read_json, read_table, sha256_json
 
 
 @pytest.fixture(scope="module")

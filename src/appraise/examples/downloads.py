@@ -17,9 +17,9 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from appraise.artifacts import TEMPORARY, sha256_file, sync
 from appraise.errors import AppraiseError, ArtifactError, ParamsError
-from appraise.params import describe
+from appraise.settings.section import describe
+from appraise.storage.files import TEMPORARY, sha256_file, sync
 
 LIST = Path("pools") / "downloads.yaml"
 FOLDER = "downloads"

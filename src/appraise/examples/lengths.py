@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appraise.artifacts import sha256_file
 from appraise.errors import ArtifactError
 from appraise.examples.conversations import messages_of
 from appraise.examples.templates import Example
 from appraise.language_model.prompts import plain_texts
-from appraise.params import BaseModelParams
 from appraise.project import Project
+from appraise.settings.model import BaseModelParams
+from appraise.storage.files import sha256_file
 
 TOKENIZER = "tokenizer.json"
 

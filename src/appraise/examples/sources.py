@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from appraise.artifacts import sha256_file, sha256_json
 from appraise.errors import OfferError
 from appraise.examples.templates import Example, RowTemplates
-from appraise.params import Source
+from appraise.settings.data import Source
+from appraise.storage.files import sha256_file, sha256_json
 
 LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet",)

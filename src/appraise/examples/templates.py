@@ -25,7 +25,7 @@ from appraise.errors import OfferError
 from appraise.examples.choices import answer_of, choices_of, differs, without_label, wrong_choice
 from appraise.examples.conversations import as_prompt, conversation, last_answer
 from appraise.examples.overlap import example_id
-from appraise.params import Source
+from appraise.settings.data import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 UNLABELLED = "unlabelled"

@@ -19,7 +19,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from appraise.artifacts import (
+from appraise.errors import ModelError
+from appraise.language_model.lora import adapted_modules, initial_a, widths
+from appraise.settings.model import BaseModelParams, Lora
+from appraise.storage.files import (
     read_arrays,
     read_json,
     sha256_file,
@@ -27,9 +30,6 @@ from appraise.artifacts import (
     write_arrays,
     write_json,
 )
-from appraise.errors import ModelError
-from appraise.language_model.lora import adapted_modules, initial_a, widths
-from appraise.params import BaseModelParams, Lora
 
 CONFIG = "config.json"
 SPREAD = "spread"

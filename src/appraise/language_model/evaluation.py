@@ -27,7 +27,8 @@ from appraise.language_model.prompts import cut, texts, token_ids
 from appraise.language_model.rollouts import Sampler
 from appraise.language_model.trunk import Trunk
 from appraise.language_model.workers import workers
-from appraise.params import BaseModelParams, Grpo
+from appraise.settings.model import BaseModelParams
+from appraise.settings.objectives import Grpo
 
 if TYPE_CHECKING:
     import pandas as pd

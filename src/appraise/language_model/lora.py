@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from appraise.errors import ModelError
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 ALL_LINEAR = "all-linear"
 _LAYER = re.compile(r".*?\.[^.]*\.(\d+)\.")  # the first number between dots

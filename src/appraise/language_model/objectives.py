@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from appraise.errors import ModelError
 from appraise.language_model.prompts import Encoded, TooLong, encode
-from appraise.params import BaseModelParams, Dpo, Objective, Sft
+from appraise.settings.model import BaseModelParams
+from appraise.settings.objectives import Dpo, Objective, Sft
 
 Row = Mapping[str, Any]  # id, prompt, completion; rejected for DPO
 MIN_SPREAD = 1e-6  # of a group's rewards; below it there is nothing to prefer

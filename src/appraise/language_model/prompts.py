@@ -12,7 +12,7 @@ from typing import Any
 
 from appraise.errors import ModelError
 from appraise.examples.conversations import Messages, messages_of
-from appraise.params import BaseModelParams
+from appraise.settings.model import BaseModelParams
 
 
 class TooLong(ModelError):  # noqa: N818 - of one example, to be set aside

@@ -16,7 +16,8 @@ import torch
 from appraise.language_model.objectives import Rollout, Row
 from appraise.language_model.prompts import Encoded, encode, texts
 from appraise.language_model.rewards import reward_of
-from appraise.params import BaseModelParams, Grpo
+from appraise.settings.model import BaseModelParams
+from appraise.settings.objectives import Grpo
 
 
 class Sampler:

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from appraise.artifacts import Growing, read_json, table_batches, write_arrays, write_table
 from appraise.language_model import base
 from appraise.language_model.gradients import LoraGradients, Row, sketch
 from appraise.language_model.objectives import Prepared, preparation
@@ -32,8 +31,10 @@ from appraise.numerics.projection import (
     dimension_for,
     measured_distortion,
 )
-from appraise.params import Grpo
 from appraise.project import Project
+from appraise.settings.objectives import Grpo
+from appraise.storage.files import read_json, table_batches, write_arrays, write_table
+from appraise.storage.growing import Growing
 
 CHUNK = 64  # examples whose rows are written together, if they are no more than
 ROOM = 1 << 28  # bytes in memory

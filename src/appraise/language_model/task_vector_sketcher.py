@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from appraise.artifacts import Growing
 from appraise.language_model.gradients import Row
 from appraise.language_model.objectives import Prepared
 from appraise.language_model.sketcher import (
@@ -23,6 +22,7 @@ from appraise.language_model.sketcher import (
 from appraise.language_model.task_vectors import TaskVector, size, task_vector
 from appraise.numerics.projection import bytes_of_sketch
 from appraise.project import Project
+from appraise.storage.growing import Growing
 
 
 class TaskVectorSketcher(Sketcher):

@@ -21,7 +21,9 @@ from appraise.language_model.lora import widths
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.training import rate, with_adapter
 from appraise.language_model.trunk import Trunk
-from appraise.params import Lora, LoraAdapterParams, TaskVectors
+from appraise.settings.model import Lora
+from appraise.settings.sketches import TaskVectors
+from appraise.settings.training import LoraAdapterParams
 
 
 @dataclass(frozen=True)

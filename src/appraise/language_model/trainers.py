@@ -37,7 +37,7 @@ from appraise.language_model.objectives import Rollout, Row
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.side_by_side import SideBySide
 from appraise.language_model.trunk import Trunk
-from appraise.params import Grpo
+from appraise.settings.objectives import Grpo
 
 PADDED = 0  # any token will do: it is masked
 

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from appraise.artifacts import read_json, write_json
 from appraise.language_model.lora import peft_config, peft_quiet
 from appraise.language_model.objectives import Row, preparation
 from appraise.language_model.rollouts import Sampler
 from appraise.language_model.trunk import Trunk
-from appraise.params import BaseModelParams, Dpo, Grpo, Lora, LoraAdapterParams, Objective
+from appraise.settings.model import BaseModelParams, Lora
+from appraise.settings.objectives import Dpo, Grpo, Objective
+from appraise.settings.training import LoraAdapterParams
+from appraise.storage.files import read_json, write_json
 
 TARGET = "target"
 BASE = "data/base_model"  # in adapter_config.json: where the base model lies in a project

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from appraise.language_model.lora import adapted_layers
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 Inputs = dict[str, torch.Tensor]
 LAYERS = ("layers", "h")  # as decoders call them

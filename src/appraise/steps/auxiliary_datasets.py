@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_table, write_json, write_table
 from appraise.errors import OfferError
 from appraise.examples.lengths import TOKENIZER, TokenCounter, length_settings
 from appraise.examples.overlap import fingerprints
@@ -29,11 +28,12 @@ from appraise.examples.validation import (
     validate,
     write_data_docs,
 )
-from appraise.params import AuxiliaryDatasetsParams
 from appraise.project import SET_ASIDE, Project, Recipe
+from appraise.settings.data import AuxiliaryDatasetsParams
 from appraise.steps.offers import Offer, read_offers
 from appraise.steps.step import Step
 from appraise.steps.target_sets import FINGERPRINTS, count_tokens, needs_pairs, pair_settings
+from appraise.storage.files import read_table, write_json, write_table
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

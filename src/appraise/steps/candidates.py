@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, write_arrays, write_json, write_table
 from appraise.errors import ArtifactError, OfferError, SolverError
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step, each_target, whole
+from appraise.storage.files import read_arrays, read_json, write_arrays, write_json, write_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json, read_table, write_bytes, write_json
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
 from appraise.steps.step import Step, each_target
+from appraise.storage.files import read_json, read_table, write_bytes, write_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_table, write_json, write_table
-from appraise.params import Grpo
 from appraise.project import Project, Recipe
+from appraise.settings.objectives import Grpo
 from appraise.steps.lora_adapter import keys
 from appraise.steps.step import Step
+from appraise.storage.files import read_table, write_json, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

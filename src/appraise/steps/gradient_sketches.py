@@ -17,13 +17,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json, sha256_json, table_batches, write_json
 from appraise.errors import ArtifactError
 from appraise.examples.splits import seeded_rank
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.steps import step
 from appraise.steps.near_copies import SUMMARY, copied_rows
 from appraise.steps.step import Step
+from appraise.storage.files import read_json, sha256_json, table_batches, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_meta, write_arrays, write_json
 from appraise.errors import ArtifactError, SolverError
 from appraise.project import Project, Recipe
 from appraise.steps.candidates import SKETCH, candidates
 from appraise.steps.step import Step, whole
+from appraise.storage.files import read_arrays, read_meta, write_arrays, write_json
 
 if TYPE_CHECKING:
     from appraise.numerics.kernel import Floats, KernelEvidence

@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import (
+from appraise.errors import ArtifactError, OfferError, SolverError
+from appraise.examples.splits import seeded_rank
+from appraise.project import Project, Recipe
+from appraise.settings.valuation import KmmWeightsParams
+from appraise.steps.candidates import SKETCH
+from appraise.steps.kernel_matrix import KERNEL
+from appraise.steps.step import Step, each_target
+from appraise.storage.files import (
     read_arrays,
     read_json,
     read_table,
@@ -27,25 +34,18 @@ from appraise.artifacts import (
     write_json,
     write_table,
 )
-from appraise.errors import ArtifactError, OfferError, SolverError
-from appraise.examples.splits import seeded_rank
-from appraise.params import KmmWeightsParams
-from appraise.project import Project, Recipe
-from appraise.steps.candidates import SKETCH
-from appraise.steps.kernel_matrix import KERNEL
-from appraise.steps.step import Step, each_target
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+    from appraise.methods.tables import Families, OnOffer
     from appraise.numerics.kernel import Floats, KernelEvidence
     from appraise.numerics.limits import Limits
     from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
-    from appraise.valuation_tables import Families, OnOffer
 
 WEIGHTS, CERTIFICATE = "weights.parquet", "certificate.json"
 RESAMPLES = "bootstrap.safetensors"
@@ -158,7 +158,7 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
     """One target: solve, explain, resample, write."""
     import numpy as np
 
-    from appraise import valuation_tables as tables
+    from appraise.methods import tables
     from appraise.numerics.path import LambdaRule
     from appraise.numerics.valuation import weigh
 
@@ -202,8 +202,8 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
 def _pool(project: Project, ids: list[str]) -> OnOffer:
     import numpy as np
 
+    from appraise.methods.tables import OnOffer
     from appraise.numerics.kmm import price_penalties
-    from appraise.valuation_tables import OnOffer
 
     found = _offered(project, ids)
     owners, prices = [found[name][1] for name in ids], np.array([found[name][0] for name in ids])
@@ -278,12 +278,12 @@ def _families(
     """Datasets that cannot be told apart, taken as one and valued once more."""
     import numpy as np
 
+    from appraise.methods.tables import Families
     from appraise.numerics.explanation import cluster_values
     from appraise.numerics.families import families, merged_preview
     from appraise.numerics.kernel import inner_products, mean_gradient
     from appraise.numerics.kmm import solve_program
     from appraise.numerics.program import Program
-    from appraise.valuation_tables import Families
 
     params, arrays, n = project.params.kmm_weights, kernel.arrays, len(pool.ids)
     target, tau = arrays["T"][row], float(arrays["tau"][row])

@@ -15,11 +15,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from appraise.artifacts import read_json, read_table, write_json
 from appraise.errors import ModelError
-from appraise.params import BaseModelParams, LoraAdapterParams
 from appraise.project import Project, Recipe
+from appraise.settings.model import BaseModelParams
+from appraise.settings.training import LoraAdapterParams
 from appraise.steps.step import Step
+from appraise.storage.files import read_json, read_table, write_json
 
 
 def keys(project: Project) -> list[str]:

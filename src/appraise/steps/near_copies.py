@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_table, write_json, write_table
 from appraise.examples.near_copies import LETTERS, NearCopy, Row, near_copies
 from appraise.project import Project, Recipe
 from appraise.steps.auxiliary_datasets import STEP as AUXILIARY_DATASETS
 from appraise.steps.offers import read_offers
 from appraise.steps.step import Step, each_target, whole
+from appraise.storage.files import read_table, write_json, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,14 +15,15 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from appraise import licences
-from appraise.artifacts import read_json, sha256_file, write_json
 from appraise.errors import ArtifactError, OfferError
+from appraise.examples import licences
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
-from appraise.params import Name, Source, describe
 from appraise.project import Project, Recipe
+from appraise.settings.data import Source
+from appraise.settings.section import Name, describe
 from appraise.steps.step import Step, whole
+from appraise.storage.files import read_json, sha256_file, write_json
 
 _FIRST_DAY = datetime.date.min
 _HEX = r"^[0-9a-f]{64}$"

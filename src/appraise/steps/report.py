@@ -15,7 +15,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import (
+from appraise.presentation.wording import (
+    listed,
+    money,
+    number_word,
+    one_line,
+    percent,
+    scientific,
+    signed,
+)
+from appraise.project import Project, Recipe
+from appraise.review.sketch_costs import costs
+from appraise.steps.step import Step, each_target
+from appraise.storage.files import (
     read_arrays,
     read_json,
     read_table,
@@ -23,15 +35,11 @@ from appraise.artifacts import (
     sha256_file,
     write_bytes,
 )
-from appraise.project import Project, Recipe
-from appraise.sketch_costs import costs
-from appraise.steps.step import Step, each_target
-from appraise.wording import listed, money, number_word, one_line, percent, scientific, signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).parents[1] / "presentation" / "templates"
 TEMPLATE = "report.html.j2"
 POLICIES = {  # name for a buyer, what it means
     "kmm": ("This decision", "the datasets bought above"),
@@ -198,7 +206,7 @@ def _figures(project: Project, target: str, decision: dict[str, Any], table: Any
     """Name → inline SVG, trusted: drawn by us, its text escaped by the drawing library."""
     from markupsafe import Markup
 
-    from appraise.pictures import (
+    from appraise.presentation.pictures import (
         frontier_plot,
         kernel_heat_map,
         path_plot,

@@ -18,12 +18,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json, write_json
 from appraise.errors import ParamsError
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL
 from appraise.steps.kmm_weights import CERTIFICATE, RESAMPLES, WEIGHTS, solved
 from appraise.steps.step import Step, each_target
+from appraise.storage.files import read_arrays, read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd

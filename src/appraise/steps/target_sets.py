@@ -16,7 +16,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from appraise.artifacts import sha256_file, write_json, write_table
 from appraise.errors import OfferError
 from appraise.examples.lengths import TOKENIZER, TokenCounter, length_settings
 from appraise.examples.overlap import known_fingerprints
@@ -24,9 +23,10 @@ from appraise.examples.sources import Examples, read_examples
 from appraise.examples.splits import Splits, split_examples, without_duplicates
 from appraise.examples.templates import Example
 from appraise.examples.validation import FATAL, Limits, Validation, validate
-from appraise.params import Component, TargetParams
 from appraise.project import Project, Recipe
+from appraise.settings.data import Component, TargetParams
 from appraise.steps.step import Step, each_target
+from appraise.storage.files import sha256_file, write_json, write_table
 
 FINGERPRINTS = "fingerprints.parquet"
 SPLITS = ("value", "train", "test")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appraise.artifacts import sha256_json, table_batches
 from appraise.errors import ModelError
 from appraise.project import Project, Recipe
 from appraise.steps.gradient_sketches import deciding, sketched
 from appraise.steps.step import Step, each_target
+from appraise.storage.files import sha256_json, table_batches
 
 
 def _recipe(project: Project, key: str) -> Recipe:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from appraise.artifacts import read_arrays, write_arrays, write_json
 from appraise.errors import SolverError
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL
 from appraise.steps.step import Step, whole
+from appraise.storage.files import read_arrays, write_arrays, write_json
 
 TRANSFER = "transfer.safetensors"
 _NAMED = 20  # of the strongest pairs

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, write_json
 from appraise.errors import ArtifactError
-from appraise.evidence import evidence
+from appraise.presentation.reasons import Coverer, Refused, praise, reason, remedy
+from appraise.presentation.wording import short_names
 from appraise.project import Project, Recipe
-from appraise.reasons import Coverer, Refused, praise, reason, remedy
+from appraise.steps.evidence import evidence
 from appraise.steps.step import Step, each_target
-from appraise.wording import short_names
+from appraise.storage.files import read_arrays, read_json, read_table, sha256_json, write_json
 
 SECTIONS = (
     "base_model",

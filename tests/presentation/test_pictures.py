@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from appraise import drawing, pictures
-from appraise.drawing import Format
+from appraise.presentation import drawing, pictures
+from appraise.presentation.drawing import Format
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(16, 30)) + 1.5 * RNG.normal(size=(4, 30)).repeat(4, axis=0)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from steps import fabricated  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json
 from appraise.errors import ArtifactError
 from appraise.project import Project
+from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.step import run
-from appraise.summary import summary
+from appraise.storage.files import read_json
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from steps import sketched_project  # type: ignore[import-not-found]
 
-from appraise.agreement import agreement, lines
-from appraise.artifacts import read_json, write_table
 from appraise.cli import main
 from appraise.errors import ArtifactError, ParamsError, SolverError
 from appraise.project import Project, Recipe
+from appraise.review.agreement import agreement, lines
 from appraise.steps import step
 from appraise.steps.step import run
+from appraise.storage.files import read_json, write_table
 
 PRICES = sketched_project.PRICES | {"e": 15.0, "f": 25.0}
 STEPS = ("candidates", "kernel_matrix", "kmm_weights", "selected_subset")

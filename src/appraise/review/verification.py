@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json, sha256_json
 from appraise.errors import AppraiseError
 from appraise.project import Project
 from appraise.steps import NOUNS, step
+from appraise.storage.files import read_json, sha256_json
 
 if TYPE_CHECKING:
     from appraise.numerics.kmm import Certificate

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from appraise.wording import listed, money, number_word, one_line, ordinal, percent
+from appraise.presentation.wording import listed, money, number_word, one_line, ordinal, percent
 
 Kind = Literal[
     "ineligible",

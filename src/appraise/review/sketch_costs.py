@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appraise.artifacts import read_arrays
 from appraise.project import Project
+from appraise.storage.files import read_arrays
 
 SKETCH = "sketch.safetensors"
 

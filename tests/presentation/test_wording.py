@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appraise.wording import (
+from appraise.presentation.wording import (
     listed,
     money,
     one_line,

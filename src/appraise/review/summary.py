@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from appraise.artifacts import read_json
 from appraise.errors import ArtifactError
+from appraise.presentation.wording import listed, money, one_line, percent, scientific, signed
 from appraise.project import Project
-from appraise.sketch_costs import costs, total
-from appraise.wording import listed, money, one_line, percent, scientific, signed
+from appraise.review.sketch_costs import costs, total
+from appraise.storage.files import read_json
 
 WIDTH = 100
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from appraise.artifacts import read_arrays, read_json, sha256_file, write_arrays, write_json
 from appraise.errors import ArtifactError, ParamsError
-from appraise.params import read_params
 from appraise.project import Project, Recipe
+from appraise.project.params import read_params
 from appraise.steps.step import Step, run
+from appraise.storage.files import read_arrays, read_json, sha256_file, write_arrays, write_json
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Counting:
@@ -136,8 +136,8 @@ def test_the_content_does_not_depend_on_the_recipe(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from appraise.project import Project, Recipe
-from appraise.artifacts import write_json
-import appraise.project as p
+from appraise.storage.files import write_json
+import appraise.project.layout as p
 real = p.write_json
 def kill(path, value):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -184,7 +184,7 @@ def test_arrays_come_back_and_have_the_same_bytes_in_every_process(tmp_path: Pat
 
     code = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
-        "from appraise.artifacts import write_arrays\n"
+        "from appraise.storage.files import write_arrays\n"
         "write_arrays(Path(sys.argv[1]), {'b': np.ones(2), 'a': np.arange(3)}, {'y': 1})\n"
     )
     digests = set()

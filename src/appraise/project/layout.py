@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from appraise.artifacts import TEMPORARY, read_json, sha256_file, sha256_json, sync, write_json
 from appraise.errors import ArtifactError
-from appraise.params import Params, read_params
+from appraise.project.params import Params, read_params
+from appraise.storage.files import TEMPORARY, read_json, sha256_file, sha256_json, sync, write_json
 
 MANIFEST = "manifest.json"
 SET_ASIDE = "set_aside.json"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_arrays, read_json
 from appraise.errors import ParamsError
 from appraise.project import Project
+from appraise.storage.files import read_arrays, read_json
 
 if TYPE_CHECKING:
     from appraise.numerics.kernel import Floats

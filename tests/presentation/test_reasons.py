@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appraise.reasons import Coverer, Refused, praise, reason
+from appraise.presentation.reasons import Coverer, Refused, praise, reason
 
 X, Y, Z = Coverer("X", 0.3, True), Coverer("Y", 0.2, True), Coverer("Z", 0.02, True)
 COVERED = Refused(

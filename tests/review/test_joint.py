@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 from steps.sketched_project import sketched  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_arrays, read_table
 from appraise.cli import main
 from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.step import run
+from appraise.storage.files import read_arrays, read_table
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def verify(project: Project, as_json: bool) -> None:
     inputs as it is now, every decision's id is the SHA-256 of the decision, and every certificate
     recomputed from K and c says the same. Exit code 2 otherwise, with a line for each fault.
     """
-    from appraise.verification import verify as check
+    from appraise.review.verification import verify as check
 
     result = check(project)
     if as_json:
@@ -214,7 +214,7 @@ def verify(project: Project, as_json: bool) -> None:
 @click.pass_obj
 def summary(project: Project, target: str | None) -> None:
     """Print the short form of a target's decision and of its outcome."""
-    from appraise.summary import summary as describe
+    from appraise.review.summary import summary as describe
 
     for name in [target] if target else project.params.target_sets:
         click.echo(describe(project, name))
@@ -226,8 +226,8 @@ def summary(project: Project, target: str | None) -> None:
 @click.pass_obj
 def costs(project: Project, target: str | None, as_json: bool) -> None:
     """Say what looking at the datasets cost: examples, tokens, seconds, storage of each sketch."""
-    from appraise.sketch_costs import costs as count
-    from appraise.sketch_costs import total
+    from appraise.review.sketch_costs import costs as count
+    from appraise.review.sketch_costs import total
 
     for name in [target] if target else project.params.target_sets:
         found = count(project, name)
@@ -256,8 +256,8 @@ def agreement(project: Project, other: Path, target: str | None, as_json: bool) 
     must have selected subsets. Compares alignments, kernels and weights, and says what would be
     lost by buying for OTHER what this project chose.
     """
-    from appraise.agreement import agreement as compare
-    from appraise.agreement import lines
+    from appraise.review.agreement import agreement as compare
+    from appraise.review.agreement import lines
 
     found = compare(project, Project(other), target)
     if as_json:
@@ -277,7 +277,7 @@ def joint(project: Project, shares: tuple[str, ...], as_json: bool) -> None:
     Reads the kernel matrix that the targets share and computes on the spot. Without --share all
     targets count alike; those that are not named then count nothing.
     """
-    from appraise.joint import joint as weigh
+    from appraise.review.joint import joint as weigh
 
     found = weigh(project, _given(shares) if shares else None)
     if as_json:

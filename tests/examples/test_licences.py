@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appraise.errors import OfferError, ParamsError
-from appraise.licences import check, refusal
+from appraise.examples.licences import check, refusal
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from appraise.artifacts import read_json
 from appraise.project import Project
+from appraise.storage.files import read_json
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from appraise.drawing import (
+from appraise.presentation.drawing import (
     ACCENT,
     DASHES,
     INK,

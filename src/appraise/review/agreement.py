@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_json
 from appraise.errors import ArtifactError, ParamsError, SolverError
+from appraise.presentation.wording import listed, one_line, percent
 from appraise.project import Project
-from appraise.wording import listed, one_line, percent
+from appraise.storage.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,86 @@
+"""`params.yaml`: every setting of every step, checked when it is read.
+
+One section per step, named by the step's noun. Unknown names, wrong types and values out of
+range are refused with the place, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from appraise.errors import ParamsError
+from appraise.settings.data import (
+    AuxiliaryDatasetsParams,
+    NearCopiesParams,
+    OffersParams,
+    TargetParams,
+)
+from appraise.settings.model import BaseModelParams
+from appraise.settings.section import Name, Section, describe
+from appraise.settings.sketches import GradientSketchesParams
+from appraise.settings.training import DecisionOutcomeParams, EvaluationParams, LoraAdapterParams
+from appraise.settings.valuation import (
+    CandidatesParams,
+    KernelMatrixParams,
+    KmmWeightsParams,
+    SelectedSubsetParams,
+    TransferMatrixParams,
+)
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    base_model: BaseModelParams
+    offers: OffersParams
+    target_sets: dict[Name, TargetParams] = Field(min_length=1)
+    auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
+    near_copies: NearCopiesParams = NearCopiesParams()
+    gradient_sketches: GradientSketchesParams = GradientSketchesParams()
+    candidates: CandidatesParams = CandidatesParams()
+    kernel_matrix: KernelMatrixParams = KernelMatrixParams()
+    transfer_matrix: TransferMatrixParams = TransferMatrixParams()
+    kmm_weights: KmmWeightsParams = KmmWeightsParams()
+    selected_subset: SelectedSubsetParams = SelectedSubsetParams()
+    lora_adapter: LoraAdapterParams = LoraAdapterParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    decision_outcome: DecisionOutcomeParams = DecisionOutcomeParams()
+
+    @model_validator(mode="after")
+    def _target_data_exists(self) -> Params:
+        if self.lora_adapter.target_share > 0:
+            for name, target in self.target_sets.items():
+                if target.train == 0:
+                    raise ValueError(
+                        f"lora_adapter.target_share is above 0 but target_sets.{name}.train is 0"
+                    )
+        return self
+
+    def policies(self) -> tuple[str, ...]:
+        """The policies that mean something here: `target_only` needs target data in the mix."""
+        share = self.lora_adapter.target_share
+        return tuple(p for p in self.selected_subset.policies if p != "target_only" or share > 0)
+
+
+def read_params(path: Path) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML or has a value that cannot be used.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path}: expected the project's settings, found no file; run inside a project folder "
+            "or name one with --project"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: expected YAML, found {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {describe(error)}") from None
