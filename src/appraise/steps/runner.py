@@ -1,0 +1,138 @@
+"""How a step is run: what is missing or out of date is made, nothing else, and whoever records it is called.
+
+The runner alone writes partitions. A partition is written only if what it was made from is still
+what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appraise.errors import ArtifactError, ParamsError
+from appraise.project import Project, Recipe
+from appraise.steps.flow import step
+from appraise.steps.executors import HERE, Executor
+from appraise.steps.progress import progress_of
+from appraise.steps.recorder import By, Recorded, Recorder
+from appraise.steps.step import Output, Step
+
+PROVISIONAL = {"source": "not readable"}  # in the facts of a recipe: never current
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run of a step did.
+
+    Attributes:
+        noun: the step.
+        made: keys of the partitions that were computed.
+        current: keys of those that were up to date.
+        removed: keys of those that no longer exist.
+        recorded: what each recorder says, by its name.
+    """
+
+    noun: str
+    made: tuple[str, ...]
+    current: tuple[str, ...]
+    removed: tuple[str, ...]
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+
+
+def run(
+    one: Step,
+    project: Project,
+    keys: Sequence[str] | None = None,
+    force: bool = False,
+    executor: Executor = HERE,
+    recorders: Sequence[Recorder] = (),
+    by: By = "command",
+    run_id: str = "",
+) -> Made:
+    """Bring partitions of a step up to date.
+
+    Args:
+        keys: the partitions wanted; None for all that exist, in which case partitions whose key
+            no longer exists are removed.
+        force: compute them even when they are current.
+        executor: where they are made.
+        recorders: who keeps a record of it; each is asked whether it applies.
+        by: what started the run.
+        run_id: of whatever started it.
+
+    Raises:
+        ParamsError: a key does not exist.
+        AppraiseError: whatever the step itself raises; partitions already made stay.
+    """
+    asked = [recorder for recorder in recorders if recorder.applies(project, one.noun, by)]
+    try:
+        made = _made(one, project, keys, force, executor)
+    except Exception as error:
+        for recorder in asked:
+            _failed(recorder, project, one.noun, error)
+        raise
+    recorded = {each.name: each.record(project, one.noun, run_id) for each in asked}
+    return Made(made.noun, made.made, made.current, made.removed, recorded)
+
+
+def _failed(recorder: Recorder, project: Project, noun: str, error: Exception) -> None:
+    try:
+        recorder.failed(project, noun, error)
+    except Exception as second:  # of any kind: the first error is the one to report
+        error.add_note(f"{recorder.name} could not record the failure: {second}")
+
+
+def _made(
+    one: Step, project: Project, keys: Sequence[str] | None, force: bool, executor: Executor
+) -> Made:
+    with project.alone(one.noun):
+        existing = one.keys(project)
+        unknown = sorted(set(keys or ()) - set(existing))
+        if unknown:
+            raise ParamsError(
+                f"{one.noun}: expected one of {', '.join(existing) or 'no'} keys, "
+                f"found {', '.join(map(repr, unknown))}"
+            )
+        wanted = existing if keys is None else [key for key in existing if key in set(keys)]
+        pending = [key for key in wanted if force or not one.current(project, key)]
+        if pending:
+            executor.make(one.noun, project, pending, lambda *given: produce(*given, one=one))
+        gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
+        for key in gone:
+            project.remove(one.noun, key)
+    done = tuple(key for key in wanted if key not in set(pending))
+    return Made(one.noun, tuple(pending), done, tuple(gone))
+
+
+def produce(noun: str, root: Path, keys: Sequence[str], one: Step | None = None) -> None:
+    """Make partitions in this process, and write each as soon as it is made."""
+    one, project = one or step(noun), Project(root)
+    given = {key: one.given(project, key) for key in keys}
+    with progress_of(noun, len(keys)) as progress:
+        for output in one.make(list(given.values()), progress):
+            write(one, project, output, given[output.key].recipe)
+            progress.partition_done()
+
+
+def write(one: Step, project: Project, output: Output, recipe: Recipe) -> None:
+    """Write a partition.
+
+    Raises:
+        ArtifactError: an input changed between the computation's start and its end.
+    """
+    stated = recipe
+    if output.provisional:
+        stated = Recipe(
+            recipe.version, recipe.settings, recipe.facts | PROVISIONAL, recipe.inputs,
+            recipe.outside,
+        )  # fmt: skip
+    with project.writing(one.noun, output.key, stated, output.measured, one.schemas) as folder:
+        for record in output.records:
+            record.write(folder)
+        if one.recipe(project, output.key) != recipe:
+            raise ArtifactError(
+                f"{one.noun} {output.key}: an input changed while this was computed; run the step "
+                "again"
+            )
+    output.written()
