@@ -29,8 +29,9 @@ from appraise.examples.validation import (
     write_data_docs,
 )
 from appraise.project import SET_ASIDE, Project, Recipe
+from appraise.records.offers import Offer
 from appraise.settings.data import AuxiliaryDatasetsParams
-from appraise.steps.offers import Offer, read_offers
+from appraise.steps.offers import read_offers
 from appraise.steps.step import Step
 from appraise.steps.target_sets import FINGERPRINTS, count_tokens, needs_pairs, pair_settings
 from appraise.storage.files import read_table, write_json, write_table

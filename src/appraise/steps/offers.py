@@ -8,102 +8,41 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from appraise.errors import ArtifactError, OfferError
+from appraise.errors import OfferError
 from appraise.examples import licences
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
 from appraise.project import Project, Recipe
-from appraise.settings.data import Source
-from appraise.settings.section import Name, describe
+from appraise.records.offers import Offer, Offers, Unusable
+from appraise.settings.section import describe
 from appraise.steps.step import Step, whole
-from appraise.storage.files import read_json, sha256_file, write_json
+from appraise.storage.files import sha256_file
 
 _FIRST_DAY = datetime.date.min
-_HEX = r"^[0-9a-f]{64}$"
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
-class Offer(Source):
-    """A dataset that a provider offers.
-
-    Attributes:
-        id: our name for it: lower case letters, digits and underscores.
-        licence: SPDX expression, or NOASSERTION where the terms are not known.
-        price: in the pool's currency.
-        registered: day from which it was on offer; of two with the same rows the earlier one has
-            them. Offers without a day come before all others, in the order of the pool's file.
-        bundle: name of what it is sold with; all offers of one name are bought, or none.
-        excludes: ids of datasets that are not sold to the same buyer.
-        sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
-    """
-
-    id: Name
-    title: _Text
-    provider: _Text
-    version: _Text
-    licence: _Text
-    price: _Price
-    sha256: Annotated[str, Field(pattern=_HEX)] | None = None
-    registered: datetime.date | None = None
-    bundle: Name | None = None
-    excludes: tuple[Name, ...] = ()
-
-
-class Offers(BaseModel):
-    """The content of `offers.json`: offers by id, and their ids in the order of registration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str
-    currency: str
-    prices_are_examples: bool
-    offers: tuple[Offer, ...]
-    order: tuple[str, ...]
-    set_aside: tuple[dict[str, str], ...] = ()
-
-    def __getitem__(self, identity: str) -> Offer:
-        try:
-            return self.by_id[identity]
-        except KeyError:
-            raise OfferError(
-                f"offers: expected an offer {identity!r}, found none; see the pool file"
-            ) from None
-
-    @cached_property
-    def by_id(self) -> dict[str, Offer]:
-        """The offers by id."""
-        return {offer.id: offer for offer in self.offers}
 
 
 def read_offers(project: Project) -> Offers:
     """The offers, as the step wrote them; its hash is checked, once for each content."""
-    return _read(project.open("offers") / "offers.json", project.content("offers"))
+    return _read(project.open("offers"), project.content("offers"))
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
-    try:
-        return Offers.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path.name}: expected offers as this version writes them, found {describe(error)}; "
-            "run `appraise offers` again"
-        ) from None
+def _read(folder: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
+    return Offers.read(folder)
 
 
 def _pool_path(project: Project) -> Path:
     path = project.root / project.params.offers.pool
     if not path.is_file():
         raise OfferError(
-            f"{project.params.offers.pool}: expected a pool of offers, found no file; mend "
+            f"{project.params.offers.pool}: expected a pool of offers, found no file; set "
             "`offers.pool` in params.yaml (pools/README.md says what a pool is)"
         )
     return path
@@ -136,7 +75,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
             f"{path.name}: expected title, currency and a list `offers`, found {keys or 'nothing'}"
         )
     offers: dict[str, Offer] = {}
-    set_aside: list[dict[str, str]] = []
+    set_aside: list[Unusable] = []
     for number, entry in enumerate(content["offers"], start=1):
         try:
             offer = _offer(entry, root, accepted)
@@ -146,11 +85,11 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
                     "first one stands: give this one an id of its own"
                 )
         except OfferError as error:
-            set_aside.append({"id": _shown_id(entry, number), "reason": str(error)})
+            set_aside.append(Unusable(id=_shown_id(entry, number), reason=str(error)))
         else:
             offers[offer.id] = offer
     if not offers:
-        first = f"; {set_aside[0]['id']}: {set_aside[0]['reason']}" if set_aside else ""
+        first = f"; {set_aside[0].id}: {set_aside[0].reason}" if set_aside else ""
         raise OfferError(f"{path.name}: expected offers that can be used, found none{first}")
     head = {
         key: value for key, value in content.items() if key not in ("offers", "order", "set_aside")
@@ -162,7 +101,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
             | {
                 "offers": sorted(offers.values(), key=lambda offer: offer.id),
                 "order": sorted(offers, key=lambda name: offers[name].registered or _FIRST_DAY),
-                "set_aside": sorted(set_aside, key=lambda item: (item["id"], item["reason"])),
+                "set_aside": sorted(set_aside, key=lambda item: (item.id, item.reason)),
             }
         )
     except ValidationError as error:
@@ -211,7 +150,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         with STEP.writing(project, key) as folder:
             accepted = project.params.offers.licences
             offers = read_pool(_pool_path(project), project.root, accepted)
-            write_json(folder / "offers.json", offers.model_dump(mode="json"))
+            offers.write(folder)
 
 
 STEP = Step(
