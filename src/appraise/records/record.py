@@ -69,7 +69,9 @@ class Record(Protocol):
 def misfit(path: Path, step: str, expected: str, found: str) -> ArtifactError:
     """The error for a file that does not fit its record."""
     command = step.replace("_", "-")
-    return ArtifactError(f"{path}: expected {expected}, found {found}; run `appraise {command}`")
+    return ArtifactError(
+        f"{path}: expected {expected}, found {found}; run `appraise {command}` again"
+    )
 
 
 def is_there(record: type[Record], folder: Path) -> bool:
