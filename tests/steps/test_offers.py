@@ -28,8 +28,8 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
     found = offers.read_offers(project)
     assert [one.id for one in found.offers] == ["good"]
     assert len(found.set_aside) == 1
-    assert "\n" not in found.set_aside[0]["reason"]
-    return found.set_aside[0]["reason"]
+    assert "\n" not in found.set_aside[0].reason
+    return found.set_aside[0].reason
 
 
 @pytest.mark.parametrize(
