@@ -1,14 +1,8 @@
-"""The datasets that each policy buys: at most k, within budget, in the order of its scores.
+"""The datasets that each policy buys within the buyer's limits: k, budget, prices, lots.
 
-`kmm` by weight; `kmm_bagged` by the average weight over resamples; `greedy` and `best_subset` by
-the objective of the set itself, one after the other with refit or the best of all sets; `one_step`
-by cosine alignment; `random` by a seeded draw; `all` everything; `none` and `target_only` nothing.
-What costs more than is left of the budget is skipped; bundles are bought whole, and of two datasets
-that exclude each other one.
-
-Whatever the policy, the set is refitted: its objective, and a bound that no set within k and budget
-can beat. For `kmm` also what every other budget would buy, and what would have to change for each
-refused dataset to be bought.
+Policies are those of `appraise.policies`. Whatever the policy, the set is refitted: its objective,
+and a bound that no set within k and budget can beat. For the policy that decides also what every
+other budget would buy, and what would have to change for each refused dataset to be bought.
 """
 
 from __future__ import annotations
@@ -16,9 +10,18 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from appraise.errors import ParamsError
+from appraise.numerics.buying import buyer_limits
+from appraise.numerics.counterfactual import Point, changes, frontier, shadow_prices
+from appraise.numerics.lots import Lots, lots_of
+from appraise.numerics.selection import Given, Purchase
+from appraise.numerics.stability import separations
+from appraise.numerics.subsets import refit
+from appraise.policies import POLICIES
+from appraise.policies.policy import Policy
 from appraise.project import Project, Recipe
 from appraise.steps.kernel_matrix import KERNEL
 from appraise.steps.kmm_weights import CERTIFICATE, RESAMPLES, WEIGHTS, solved
@@ -29,10 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from appraise.numerics.kernel import Floats
-    from appraise.numerics.lots import Lots
     from appraise.numerics.program import Program
-    from appraise.numerics.selection import Selection
-    from appraise.numerics.subsets import Subset
+
+VALUES = {"kmm": "weight", "alignment": "cosine"}  # method → its column in the table of weights
+SOLVED = "kmm"  # the method whose values are the optimum of a program, and are resampled
 
 
 def _keys(project: Project) -> list[str]:
@@ -53,16 +56,17 @@ def _offers(project: Project) -> dict[str, Any]:
 def _recipe(project: Project, key: str) -> Recipe:
     target, policy = key.split("/")
     params = project.params.selected_subset
+    depends_on, decides = POLICIES[policy].depends_on, policy == params.decide_by
     settings = {
         "policy": policy,
         "k": params.k,
         "budget": params.budget,
-        "seed": params.seed if policy == "random" else None,
-        "time_limit": params.time_limit if policy == "best_subset" else None,
-        "confidence": project.params.kmm_weights.confidence if policy == "kmm" else None,
+        "seed": params.seed if "seed" in depends_on else None,
+        "time_limit": params.time_limit if "time_limit" in depends_on else None,
+        "confidence": project.params.kmm_weights.confidence if decides else None,
         **_offers(project),
     }
-    files = (WEIGHTS, CERTIFICATE, RESAMPLES) if policy == "kmm" else (WEIGHTS, CERTIFICATE)
+    files = (WEIGHTS, CERTIFICATE, RESAMPLES) if decides else (WEIGHTS, CERTIFICATE)
     inputs = {f"kmm_weights/{target}/{f}": project.content("kmm_weights", target, f) for f in files}
     inputs[f"kernel_matrix/{KERNEL}"] = project.content("kernel_matrix", file=KERNEL)
     return Recipe(STEP.version, settings, inputs)
@@ -75,7 +79,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         target, policy = key.split("/")
         with STEP.writing(project, key) as folder:
             buyer = _Buyer(project, target)
-            write_json(folder / "subset.json", buyer.subset(policy))
+            write_json(folder / "subset.json", buyer.subset(POLICIES[policy]))
 
 
 class _Buyer:
@@ -90,14 +94,14 @@ class _Buyer:
         self.certificate: dict[str, Any] = stated
         self.lam = float(stated["lambda"])
         self.ids = list(table["id"])
-        self.prices: Floats = table["price"].to_numpy("float64")
-        self.weights: Floats = table["weight"].to_numpy("float64")
-        self.lots = self._lots()
+        prices: Floats = table["price"].to_numpy("float64")
+        k, budget = self.params.k, self.params.budget
+        self.limits = buyer_limits(
+            len(self.ids), prices, k=k, budget=budget, lots=self._lots(), ids=self.ids
+        )
 
     def _lots(self) -> Lots:
         """Bundles and exclusions among the datasets that were valued."""
-        from appraise.numerics.lots import lots
-
         place = {name: i for i, name in enumerate(self.ids)}
         bundles: dict[str, list[int]] = {}
         for name, bundle in self.offers["bundle"].items():
@@ -114,7 +118,7 @@ class _Buyer:
             i for name, found in bundles.items() if len(found) < whole[name] for i in found
         ]
         try:
-            return lots(len(self.ids), list(bundles.values()), pairs, barred)
+            return lots_of(len(self.ids), list(bundles.values()), pairs, barred)
         except ParamsError:
             both = [
                 f"{self.ids[a]} and {self.ids[b]}"
@@ -123,32 +127,57 @@ class _Buyer:
             ]
             raise ParamsError(
                 f"offers: expected no exclusion within a bundle, found one of {both[0]}; "
-                "mend the pool"
+                "correct the pool"
             ) from None
 
-    def subset(self, policy: str) -> dict[str, Any]:
+    def given(self, policy: Policy) -> Given:
+        """What a policy may look at."""
+        values = None
+        if policy.method is not None:
+            if policy.method not in VALUES:
+                raise ParamsError(
+                    f"policy {policy.name}: expected values of one of the methods "
+                    f"{', '.join(VALUES)}, found it to read those of {policy.method}; "
+                    "take it out of selected_subset.policies"
+                )
+            values = self.table[VALUES[policy.method]].to_numpy("float64")
+        given = Given(
+            tuple(self.ids),
+            self.limits,
+            values,
+            seed=self.params.seed,
+            time_limit=self.params.time_limit,
+        )
+        if policy.method != SOLVED:
+            return given
+        mean_values = self.table["mean_weight"].to_numpy("float64")
+        return replace(given, mean_values=mean_values, program=self.program, lam=self.lam)
+
+    def subset(self, policy: Policy) -> dict[str, Any]:
         """The content of subset.json."""
-        selection, found = self.bought(policy)
-        params = self.params
+        given = self.given(policy)
+        purchase = policy.choose(given)
         content = {
-            "policy": policy,
-            "k": params.k,
-            "budget": params.budget,
-            "datasets": [self.ids[i] for i in selection.chosen],
-            "cost": selection.cost,
+            "policy": policy.name,
+            "k": self.params.k,
+            "budget": self.params.budget,
+            "datasets": [self.ids[i] for i in purchase.chosen],
+            "cost": purchase.cost,
             "currency": self.offers["currency"],
-            **self.reached(selection, found),
+            **self.reached(purchase),
             "ranking": [
                 {
                     "id": self.ids[i],
-                    "score": float(selection.scores[i]),
-                    "eligible": selection.reasons[i] != "ineligible",
-                    "reason": self._said(self.ids[i], selection.reasons[i]),
+                    "score": float(purchase.scores[i]),
+                    "eligible": purchase.reasons[i] != "ineligible",
+                    "reason": self._said(self.ids[i], purchase.reasons[i]),
                 }
-                for i in selection.ranking
+                for i in purchase.ranking
             ],
         }
-        return content | self.alternatives(selection) if policy == "kmm" else content
+        if policy.name != self.params.decide_by:
+            return content
+        return content | self.alternatives(policy, given, purchase)
 
     def _said(self, dataset: str, reason: str) -> str:
         if reason != "ineligible":
@@ -156,99 +185,51 @@ class _Buyer:
         bundle = self.offers["bundle"][dataset]
         return f"it is sold only with the whole of bundle {bundle}, of which a part was set aside"
 
-    def bought(self, policy: str) -> tuple[Selection, Subset | None]:
-        """What a policy buys; with its proof where it goes by the objective."""
-        from appraise.numerics.selection import BY_OBJECTIVE, select_by_objective
-
-        if policy not in BY_OBJECTIVE:
-            limits = self.params.k, self.params.budget
-            return self.rule(self.weights, self.prices, *limits, policy), None
-        return select_by_objective(
-            policy,
-            self.program,
-            self.lam,
-            ids=self.ids,
-            prices=self.prices,
-            k=self.params.k,
-            budget=self.params.budget,
-            lots=self.lots,
-            seconds=self.params.time_limit,
-        )
-
-    def rule(
-        self,
-        weights: Floats,
-        prices: Floats,
-        k: int | None,
-        budget: float | None,
-        policy: str = "kmm",
-    ) -> Selection:
-        """What a policy that ranks by scores buys, at these prices and with this much."""
-        from appraise.numerics.selection import select
-
-        return select(
-            policy,
-            ids=self.ids,
-            weights=weights,
-            mean_weights=self.table["mean_weight"].to_numpy("float64"),
-            alignment=self.table["cosine"].to_numpy("float64"),
-            prices=prices,
-            k=k,
-            budget=budget,
-            seed=self.params.seed,
-            lots=self.lots,
-        )
-
-    def reached(self, selection: Selection, found: Subset | None) -> dict[str, Any]:
+    def reached(self, purchase: Purchase) -> dict[str, Any]:
         """Objective of the set with weights of its own, and how much better one could be."""
-        from appraise.numerics.subsets import refit
-
-        objective, _ = refit(self.program, self.lam, sorted(selection.chosen))
-        everything = range(len(self.ids))
-        bound = refit(self.program, self.lam, everything)[0] if found is None else found.bound
+        objective, _ = refit(self.program, self.lam, sorted(purchase.chosen))
+        bound, proof = refit(self.program, self.lam, range(len(self.ids)))[0], "relaxation"
+        if purchase.proof is not None:
+            bound, proof = purchase.proof.bound, purchase.proof.method
         return {
             "objective": objective,
             "bound": min(bound, objective),
             "gap": max(0.0, objective - bound),
-            "proof": "relaxation" if found is None else found.method,
+            "proof": proof,
         }
 
-    def alternatives(self, selection: Selection) -> dict[str, Any]:
+    def alternatives(self, policy: Policy, given: Given, purchase: Purchase) -> dict[str, Any]:
         """Other budgets, what would have to change, and whether the cut is settled."""
-        from appraise.numerics.counterfactual import changes, frontier, shadow_prices
-
-        weights, k, budget = self.weights, self.params.k, self.params.budget
-        points = frontier(self.program, self.lam, weights, self.prices, k, self.rule)
-        more, less = shadow_prices(points, budget)
+        points = frontier(policy.choose, given)
+        slopes = shadow_prices(points, self.limits)
         rate = self.certificate["exchange_rate"]
         scale = None if rate is None else float(self.certificate["penalty_scale"])
-        found = changes(
-            self.program, self.lam, weights, self.prices, k, budget, self.rule, scale, points
-        )
         return {
             "exchange_rate": rate,
-            "shadow_price": {"more": more, "less": less},
-            "frontier": [
-                {
-                    "budget": point.budget,
-                    "cost": point.cost,
-                    "datasets": [self.ids[i] for i in point.chosen],
-                    "objective": point.objective,
-                    "matched": point.matched,
-                }
-                for point in points
-            ],
+            "shadow_price": slopes and {"more": slopes[0], "less": slopes[1]},
+            "frontier": [self._point(point) for point in points],
             "changes": {
-                self.ids[one.index]: {"price": one.price, "k": one.k, "budget": one.budget}
-                for one in found
+                self.ids[change.index]: {
+                    "price": change.price,
+                    "k": change.k,
+                    "budget": change.budget,
+                }
+                for change in changes(policy.choose, given, points, scale)
             },
-            "separations": self.separated(selection),
+            "separations": self.separated(purchase),
         }
 
-    def separated(self, selection: Selection) -> dict[str, Any]:
-        """For each dataset, whether other preview rows might have turned the choice round."""
-        from appraise.numerics.stability import separations
+    def _point(self, point: Point) -> dict[str, Any]:
+        return {
+            "budget": point.budget,
+            "cost": point.cost,
+            "datasets": [self.ids[i] for i in point.chosen],
+            "objective": point.objective,
+            "matched": point.matched,
+        }
 
+    def separated(self, purchase: Purchase) -> dict[str, Any]:
+        """For each dataset, whether other preview rows might have turned the choice round."""
         folder = self.project.open("kmm_weights", self.target)
         draws = read_arrays(folder / RESAMPLES)[0]["weights"]
         confidence = self.project.params.kmm_weights.confidence
@@ -262,7 +243,7 @@ class _Buyer:
                 "tied": one.tied,
                 "more_rows": one.more_rows,
             }
-            for one in separations(draws, selection.chosen, rows, confidence)
+            for one in separations(draws, purchase.chosen, rows, confidence)
         }
 
 
