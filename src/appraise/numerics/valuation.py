@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError, SolverError
+from appraise.numerics.buying import buyer_limits
 from appraise.numerics.explanation import Explanation, explain_program
 from appraise.numerics.kernel import (
     Floats,
@@ -23,7 +24,7 @@ from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_
 from appraise.numerics.limits import Limits, limits
 from appraise.numerics.path import LambdaRule, Path, RuleName, path_of
 from appraise.numerics.program import checked_program
-from appraise.numerics.selection import Selection, select
+from appraise.numerics.selection import Purchase, select
 from appraise.numerics.stability import mean_weights
 from appraise.numerics.uncertainty import Bootstrap, bootstrap
 
@@ -125,7 +126,7 @@ class Valuation:
     certificate: Certificate
     explanations: dict[str, Explanation]
     selected: tuple[str, ...]
-    selection: Selection
+    selection: Purchase
     lam: float
     penalty_scale: float
     low: dict[str, float]
@@ -223,8 +224,7 @@ def value(
     )
     w, signed = weighing.solution.weights, weighing.signed.weights
     against = np.maximum(signed, draws.signed_high) if draws else signed
-    cosines = c / np.sqrt(np.diag(K) * tau)
-    chosen = select("kmm", ids=ids, weights=w, alignment=cosines, prices=costs, k=k, budget=budget)
+    chosen = select(ids, w, buyer_limits(len(ids), costs, k=k, budget=budget, ids=ids), "sum")
     return Valuation(
         ids=ids,
         weights=_by_id(ids, w),

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from appraise.errors import ParamsError
+from appraise.policies import POLICIES
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
     NearCopiesParams,
@@ -59,10 +60,35 @@ class Params(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _policies_exist(self) -> Params:
+        asked = self.selected_subset
+        for place, name in enumerate(asked.policies):
+            if name not in POLICIES:
+                raise ValueError(
+                    f"selected_subset.policies.{place}: expected one of {', '.join(POLICIES)}, "
+                    f"found {name!r}"
+                )
+        if not POLICIES[asked.decide_by].ranks:
+            ranking = [name for name in asked.policies if POLICIES[name].ranks]
+            raise ValueError(
+                "selected_subset.decide_by: expected a policy that ranks datasets "
+                f"({', '.join(ranking) or 'none is among the policies'}), so that it can be said "
+                "what would get a refused one bought, "
+                f"found {asked.decide_by!r}"
+            )
+        if asked.decide_by not in self.policies():
+            raise ValueError(
+                "selected_subset.decide_by: expected a policy that means something without "
+                f"target data in the mix, found {asked.decide_by!r}"
+            )
+        return self
+
     def policies(self) -> tuple[str, ...]:
-        """The policies that mean something here: `target_only` needs target data in the mix."""
-        share = self.lora_adapter.target_share
-        return tuple(p for p in self.selected_subset.policies if p != "target_only" or share > 0)
+        """The policies that mean something here: some need target data in the mix."""
+        mixed = self.lora_adapter.target_share > 0
+        names = self.selected_subset.policies
+        return tuple(name for name in names if mixed or not POLICIES[name].needs_target_data)
 
 
 def read_params(path: Path) -> Params:

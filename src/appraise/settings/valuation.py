@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from appraise.settings.section import Name, Positive, Section
-
-Policy = Literal[
-    "none",
-    "kmm",
-    "kmm_bagged",
-    "greedy",
-    "best_subset",
-    "one_step",
-    "random",
-    "target_only",
-    "all",
-]
 
 
 class CandidatesParams(Section):
@@ -75,17 +63,24 @@ class KmmWeightsParams(Section):
 
 
 class SelectedSubsetParams(Section):
-    """What is bought by which policy; `time_limit` is in seconds, of a mixed-integer program."""
+    """What is bought by which policy, and by which of them it is decided.
 
-    policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
+    `policies` are compared with each other; the purchase of `decide_by`, one of them, is the
+    decision. `time_limit` is in seconds, of a mixed-integer program.
+    """
+
+    policies: tuple[Name, ...] = ("none", "kmm", "one_step", "random")
+    decide_by: Name = "kmm"
     k: Positive = 3
     budget: Annotated[float, Field(gt=0)] | None = None
     time_limit: Annotated[float, Field(gt=0)] = 60.0
     seed: int = 0
 
-    @field_validator("policies")
-    @classmethod
-    def _bought_first(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(policies)) != len(policies) or "kmm" not in policies:
-            raise ValueError("must name each policy once, kmm among them")
-        return policies
+    @model_validator(mode="after")
+    def _decided_by_one_of_them(self) -> SelectedSubsetParams:
+        if len(set(self.policies)) != len(self.policies) or self.decide_by not in self.policies:
+            raise ValueError(
+                f"policies must name each policy once, and {self.decide_by}, which decides, "
+                "must be among them"
+            )
+        return self

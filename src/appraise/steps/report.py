@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appraise.policies import POLICIES
 from appraise.presentation.wording import (
     listed,
     money,
@@ -41,17 +42,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parents[1] / "presentation" / "templates"
 TEMPLATE = "report.html.j2"
-POLICIES = {  # name for a buyer, what it means
-    "kmm": ("This decision", "the datasets bought above"),
-    "none": ("Nothing bought", "the base model as it is"),
-    "kmm_bagged": ("Average of many looks", "the steadiest weights, averaged over other samples"),
-    "greedy": ("One after the other", "each the one that adds most to those taken before"),
-    "best_subset": ("Best of all sets", "of all sets of this size, the one that comes closest"),
-    "one_step": ("Best one by one", "those that look best when each is looked at alone"),
-    "random": ("Drawn at random", "as many datasets, drawn by lot"),
-    "target_only": ("Own data only", "trained on the task's own examples, nothing bought"),
-    "all": ("Everything", "all datasets on offer"),
-}
+DECISION = ("This decision", "the datasets bought above")  # in place of its policy's own texts
 
 
 def page(project: Project, target: str) -> str:
@@ -90,7 +81,7 @@ def _content(project: Project, target: str) -> dict[str, Any]:
         "outcome": _outcome(outcome),
         "base_model": _model_name(decision["asked"]["params"]["base_model"]["source"]),
         "settings": decision["asked"]["params"],
-        "policies": POLICIES,
+        "policies": _titles(decision["asked"]["params"]["selected_subset"]["decide_by"]),
         "costs": costs(project, target),
         "figures": _figures(project, target, decision, table),
     }
@@ -164,9 +155,22 @@ def _outcome(outcome: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _titles(decide_by: str) -> dict[str, tuple[str, str]]:
+    """What each policy is called for a buyer, and what it means."""
+    return {
+        name: DECISION if name == decide_by else (policy.title, policy.meaning)
+        for name, policy in POLICIES.items()
+    }
+
+
+def _title(policy: str) -> str:
+    """What a policy is called for a buyer; its name, where it is not known any more."""
+    return POLICIES[policy].title if policy in POLICIES else policy
+
+
 def verdict_sentence(pair: dict[str, Any]) -> str:
     """One comparison in words."""
-    other = POLICIES.get(pair["b"], (pair["b"], ""))[0].lower()
+    other = _title(pair["b"]).lower()
     by = f"{abs(pair['difference']):.2f}"
     if pair["high"] < 0:
         return f"Better than “{other}”: its loss is lower by {by}."
@@ -186,7 +190,7 @@ def standing(pairs: Sequence[dict[str, Any]]) -> str:
     by_case: dict[str, list[str]] = {"beats": [], "even": [], "loses": []}
     for pair in pairs:
         case = "beats" if pair["high"] < 0 else "loses" if pair["low"] > 0 else "even"
-        by_case[case].append(f"“{POLICIES.get(pair['b'], (pair['b'], ''))[0].lower()}”")
+        by_case[case].append(f"“{_title(pair['b']).lower()}”")
     said = []
     if by_case["beats"]:
         said.append(f"It is better than {listed(by_case['beats'])}.")
