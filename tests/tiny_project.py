@@ -51,7 +51,7 @@ def settings(model: Path, **changes: Any) -> dict[str, Any]:
         },
         "auxiliary_datasets": {"min_examples": 4, "max_examples": 20},
         "gradient_sketches": {"preview": 6, "dimension": 128},
-        "kmm_weights": {"bootstraps": 10},
+        "dataset_values": {"bootstraps": 10},
         "selected_subset": {"k": 2, "policies": ["none", "kmm", "one_step", "target_only"]},
         "lora_adapter": {"steps": 2, "batch_size": 2},
         "decision_outcome": {"resamples": 50},

@@ -37,7 +37,7 @@ def brought(project: Project) -> Project:
 def valued(root: Path, noise: float = 0.0, seed: int = 0) -> Project:
     """The made-up pool, valued; with noise it is as another model sees it."""
     root.mkdir()
-    project = sketched_project.sketched(root, kmm_weights={"bootstraps": 2})
+    project = sketched_project.sketched(root, dataset_values={"bootstraps": 2})
     for target in ("t", "u"):
         write_value_split(project, target)
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ def drawn(i: int) -> np.ndarray:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = write_params(
-        tmp_path, candidates={"largest": 100}, kmm_weights={"bootstraps": 5, "penalty": "price"}
+        tmp_path, candidates={"largest": 100}, kmm_weights={"penalty": "price"}, dataset_values={"bootstraps": 5}
     )
     for i, name in enumerate(IDS):
         write_sketch(made, "gradient_sketches", name, rows=drawn(i))

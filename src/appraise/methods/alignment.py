@@ -34,7 +34,8 @@ class Alignment:
             evidence.sketches, evidence.ids, evidence.normalize, evidence.resampling
         )
         table = scores_table(evidence, evidence.cosines, draws, evidence.resampling.confidence)
-        return Valued(table, Resamples.of_values(draws, evidence.ids) if len(draws) else None)
+        resamples = Resamples(draws, tuple(evidence.ids)) if len(draws) else None
+        return Valued(table, resamples)
 
 
 def cosine_draws(

@@ -12,24 +12,18 @@ what nobody else offers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from appraise.methods import tables
 from appraise.methods.method import Evidence, Proof, Valued, Vectors
-from appraise.methods.tables import Families
-from appraise.numerics.explanation import cluster_values
-from appraise.numerics.families import families, merged_preview
-from appraise.numerics.kernel import first_copies, inner_products, mean_gradient
-from appraise.numerics.kmm import solve_program
+from appraise.methods.questions import question_of
+from appraise.methods.tables import OnOffer, entries_table, owners_table, weights_table
+from appraise.numerics.families import Families, families, value_families
+from appraise.numerics.kernel import first_copies
 from appraise.numerics.question import Question
 from appraise.numerics.uncertainty import Bootstrap, bootstrap
 from appraise.numerics.valuation import Weighing, weigh
-from appraise.records.values import PathKnots, ProgramCertificate, Resamples
+from appraise.records.values import PathKnots, ProgramCertificate, Resamples, StatedLimits
 from appraise.settings.section import Section
 from appraise.settings.valuation import KmmWeightsParams
 
@@ -48,18 +42,76 @@ class Kmm:
     def value(self, evidence: Evidence, settings: Section | None) -> Valued:
         """Solve, explain, resample."""
         assert isinstance(settings, KmmWeightsParams)  # the section is ours
-        question = asked(settings, evidence.ids, evidence.owners, evidence.prices)
+        question = question_of(settings, evidence.ids, evidence.prices, evidence.owners)
         weighing = weigh(evidence.K, evidence.c, evidence.tau, question, evidence.kernel)
-        draws = _bootstrap(evidence, question, weighing)
-        related = _families(evidence, question, weighing, settings.family_cosine)
-        proof = Proof(
-            ProgramCertificate.of(weighing, question, settings.rule),
-            PathKnots(weighing.path.lambdas, weighing.path.weights, tuple(evidence.ids)),
-            tables.entries_table(weighing.path, evidence.ids),
-            tables.owners_table(evidence, question, weighing, related),
+        draws = _resampled(evidence, question, weighing)
+        related = _related(evidence, question, weighing, settings.family_cosine)
+        pool, ids = OnOffer(evidence.ids, evidence.owners, question), tuple(evidence.ids)
+        rows = [len(table) for table in evidence.sketches.rows]
+        confidence = evidence.resampling.confidence
+        return Valued(
+            weights_table(pool, rows, weighing, draws, related, evidence.cosines, confidence),
+            Resamples(draws.weights, ids, draws.chosen, draws.signed_weights),
+            Proof(
+                _certificate(weighing, question, settings),
+                PathKnots(weighing.path.lambdas, weighing.path.weights, ids),
+                entries_table(weighing.path, evidence.ids),
+                owners_table(pool, weighing, related),
+            ),
         )
-        table = tables.weights_table(evidence, question, weighing, draws, related)
-        resamples = Resamples(
-            draws.weights, draws.chosen, draws.signed_weights, tuple(evidence.ids)
-        )
-        return Valued(table, resamples, proof)
+
+
+def _resampled(evidence: Evidence, question: Question, weighing: Weighing) -> Bootstrap:
+    """The same question of other samples of the rows."""
+    resampling = evidence.resampling
+    return bootstrap(
+        evidence.sketches.rows,
+        evidence.sketches.target,
+        question,
+        relative_lambda=weighing.lam.relative,
+        normalize=evidence.normalize,
+        resamples=resampling.resamples,
+        confidence=resampling.confidence,
+        seed=resampling.seed,
+        names=[evidence.ids[i] for i in first_copies(evidence.K)],  # copies draw alike
+    )
+
+
+def _related(
+    evidence: Evidence, question: Question, weighing: Weighing, cosine: float
+) -> Families:
+    """Datasets that cannot be told apart, taken as one and valued once more."""
+    sketches = evidence.sketches
+    first = families(evidence.K, evidence.norms, evidence.noise, sketches.sizes, cosine)
+    return value_families(
+        first,
+        evidence.G,
+        evidence.g,
+        sketches.rows,
+        sketches.keys,
+        evidence.owners,
+        question,
+        weighing.lam,
+        evidence.normalize,
+    )
+
+
+def _certificate(
+    weighing: Weighing, question: Question, settings: KmmWeightsParams
+) -> ProgramCertificate:
+    """What proves the weights, with what was asked."""
+    common = {
+        "rule": settings.rule,
+        "limits": StatedLimits(
+            cap=settings.cap,
+            caps=settings.caps,
+            owner_cap=settings.owner_cap,
+            total=settings.total,
+        ),
+        "relative_lambda": weighing.lam.relative,
+        "penalty_scale": question.scale or 1.0,
+        # by how much a unit of money must lower the objective, for each unit of weight
+        "exchange_rate": None if question.scale is None else weighing.lam.value / question.scale,
+    }
+    signed = weighing.signed.as_json() | common
+    return ProgramCertificate.model_validate(weighing.solution.as_json() | common | {"signed": signed})

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from appraise.errors import ParamsError
+from appraise.methods import METHODS
 from appraise.policies import POLICIES
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
@@ -25,6 +26,7 @@ from appraise.settings.sketches import GradientSketchesParams
 from appraise.settings.training import DecisionOutcomeParams, EvaluationParams, LoraAdapterParams
 from appraise.settings.valuation import (
     CandidatesParams,
+    DatasetValuesParams,
     KernelMatrixParams,
     KmmWeightsParams,
     SelectedSubsetParams,
@@ -44,6 +46,7 @@ class Params(Section):
     candidates: CandidatesParams = CandidatesParams()
     kernel_matrix: KernelMatrixParams = KernelMatrixParams()
     transfer_matrix: TransferMatrixParams = TransferMatrixParams()
+    dataset_values: DatasetValuesParams = DatasetValuesParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()
     selected_subset: SelectedSubsetParams = SelectedSubsetParams()
     lora_adapter: LoraAdapterParams = LoraAdapterParams()
@@ -83,6 +86,33 @@ class Params(Section):
                 f"target data in the mix, found {asked.decide_by!r}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _methods_exist(self) -> Params:
+        asked = self.dataset_values.methods or ()
+        for place, name in enumerate(asked):
+            if name not in METHODS:
+                raise ValueError(
+                    f"dataset_values.methods.{place}: expected one of {', '.join(METHODS)}, "
+                    f"found {name!r}"
+                )
+        for policy, method in self._read_by_policies().items():
+            if asked and method not in asked:
+                raise ValueError(
+                    f"dataset_values.methods: expected {method} among them, whose values policy "
+                    f"{policy} reads, found {', '.join(asked)}; add it, or leave out the policy"
+                )
+        return self
+
+    def _read_by_policies(self) -> dict[str, str]:
+        """Policy → the method whose values it reads, for those that read any."""
+        methods = {name: POLICIES[name].method for name in self.policies()}
+        return {name: method for name, method in methods.items() if method is not None}
+
+    def methods(self) -> tuple[str, ...]:
+        """The methods that value the datasets."""
+        wanted = self.dataset_values.methods or self._read_by_policies().values()
+        return tuple(name for name in METHODS if name in wanted)
 
     def policies(self) -> tuple[str, ...]:
         """The policies that mean something here: some need target data in the mix."""

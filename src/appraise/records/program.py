@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from appraise.errors import ArtifactError
 from appraise.numerics.limits import Limits, limits
@@ -34,6 +35,34 @@ def stated_program(
         certificate.nonnegative,
         bounds(weights.ids, weights.texts("owner"), certificate.limits),
     )
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A program with its solution, as they were written.
+
+    Attributes:
+        program: over the kernel's datasets.
+        weights: a row for each of them.
+        certificate: that the weights solve the program.
+    """
+
+    program: Program
+    weights: WeightsTable
+    certificate: ProgramCertificate
+
+    @property
+    def lam(self) -> float:
+        """λ."""
+        return self.certificate.lam
+
+    @classmethod
+    def of(
+        cls, kernel: Kernel, target: str, weights: WeightsTable, certificate: ProgramCertificate
+    ) -> Solved:
+        """Put them together; ArtifactError where the weights are those of another kernel."""
+        program = stated_program(kernel, target, weights, certificate)
+        return cls(program, weights, certificate)
 
 
 def bounds(ids: list[str], owners: list[str], asked: StatedLimits) -> Limits | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from appraise.settings.section import Name, Positive, Section
 
@@ -29,8 +29,31 @@ class TransferMatrixParams(Section):
     largest: Positive = 200
 
 
+class DatasetValuesParams(Section):
+    """Which methods value the datasets, and how their values are resampled."""
+
+    methods: tuple[Name, ...] | None = None
+    """Names of `appraise.methods`; None for those whose values the policies read."""
+
+    bootstraps: Annotated[int, Field(ge=0)] = 100
+    """How often the sketches' rows are resampled for intervals; 0 for none."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Of the intervals."""
+
+    seed: int = 0
+    """Of the resampling."""
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if methods is not None and (not methods or len(set(methods)) != len(methods)):
+            raise ValueError("must name at least one method, and each once")
+        return methods
+
+
 class KmmWeightsParams(Section):
-    """The convex program, how λ is chosen, its intervals and how exact its solution must be.
+    """The method `kmm`: the convex program, how λ is chosen and how exact its solution must be.
 
     `rule: relative` takes λ as `relative_lambda` of λ_max; `number` the smallest λ at which at most
     `number` datasets have a weight; `budget` at which those with a weight cost at most `budget`.
@@ -45,15 +68,12 @@ class KmmWeightsParams(Section):
     relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.2
     penalty: Literal["uniform", "price"] = "uniform"
     ridge: Annotated[float, Field(ge=0)] = 0.0
-    bootstraps: Annotated[int, Field(ge=0)] = 100
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     tolerance: Annotated[float, Field(gt=0)] = 1e-7
     cap: Annotated[float, Field(gt=0)] | None = None
     caps: dict[Name, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     owner_cap: Annotated[float, Field(gt=0)] | None = None
     total: Annotated[float, Field(gt=0)] | None = None
     family_cosine: Annotated[float, Field(gt=0, le=1)] = 0.8
-    seed: int = 0
 
     @model_validator(mode="after")
     def _rule_has_its_number(self) -> KmmWeightsParams:

@@ -22,7 +22,7 @@ from appraise.project import Project
 from appraise.project.reads import Fact, Given, Part, Reads, all_targets
 from appraise.records.cards import DatasetCard, ValidationChecks
 from appraise.records.offers import Offer, Offers
-from appraise.records.set_aside import SetAside
+from appraise.records.set_aside import WhySetAside
 from appraise.records.tables import DatasetExamples, Fingerprints, TokenizerFile
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Record, Step
@@ -87,7 +87,7 @@ def _dataset(
             offer, given.root, params.max_row_bytes, seed=params.seed, pairs=pairs
         )
     except OfferError as error:
-        card = (DatasetCard(offer, None), ValidationChecks(()), SetAside(reason=str(error)))
+        card = (DatasetCard(offer, None), ValidationChecks(()), WhySetAside(reason=str(error)))
         return _Dataset(card, provisional=isinstance(error, SourceError))
     limits = Limits(
         params.max_row_bytes, given.params.base_model.max_length, params.min_examples, pairs
@@ -98,7 +98,7 @@ def _dataset(
     outcome: Record = (
         DatasetExamples.of(prepared.kept)
         if prepared.reason is None
-        else SetAside(reason=prepared.reason)
+        else WhySetAside(reason=prepared.reason)
     )
     card = DatasetCard(offer, prepared.counts)
     return _Dataset((card, ValidationChecks(validation.checks), outcome), validation)
@@ -116,7 +116,7 @@ STEP = Step(
         ),
         facts=(Fact("offer", _offer, nouns=("offers",)), PAIRS),
     ),
-    writes=(DatasetCard, ValidationChecks, DatasetExamples, SetAside),
+    writes=(DatasetCard, ValidationChecks, DatasetExamples, WhySetAside),
     make=_make,
     version="3",  # 3: conversations are marked as such; 2: the worse answer of a pair
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appraise.project.reads import Given, Reads
-from appraise.records.fingerprint import Fingerprint
+from appraise.records.base_model import BaseModelFingerprint
 from appraise.settings.model import BaseModelParams
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, whole
@@ -41,7 +41,7 @@ STEP = Step(
     partitions="",
     keys=whole,
     reads=Reads(settings=("base_model",)),
-    writes=(Fingerprint,),
+    writes=(BaseModelFingerprint,),
     make=_make,
     version="2",  # 2: a dequantised model does not call itself quantised
 )

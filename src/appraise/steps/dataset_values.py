@@ -35,11 +35,15 @@ from appraise.steps.offered import Offered, offered
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Step, targets
 
+# Which methods there are follows from these.
+METHOD_NAMES = (
+    "dataset_values.methods", "selected_subset.policies", "lora_adapter.target_share",
+)  # fmt: skip
 REMEDY = "run `appraise gradient-sketches` and `appraise kernel-matrix`"
 
 
 def _keys(project: Project) -> list[str]:
-    methods = project.params.dataset_values.methods
+    methods = project.params.methods()
     return [joined(target, method) for target in targets(project) for method in methods]
 
 
@@ -152,7 +156,7 @@ def _vectors(kernel: Kernel) -> Vectors:
 STEP = Step(
     noun="dataset_values",
     partitions="target/method",
-    keys=Keys(_keys, settings=("dataset_values.methods",)),
+    keys=Keys(_keys, settings=METHOD_NAMES),
     reads=Reads(
         settings=(
             "dataset_values.bootstraps",

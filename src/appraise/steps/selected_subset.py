@@ -28,7 +28,7 @@ from appraise.project import Project
 from appraise.project.keys import joined, name_of, target_of
 from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.kernel import Kernel
-from appraise.records.solved import Solved
+from appraise.records.program import Solved
 from appraise.records.subset import (
     Alternatives,
     Change,
@@ -40,7 +40,7 @@ from appraise.records.subset import (
     Subset,
 )
 from appraise.records.values import ProgramCertificate, Resamples, WeightsTable
-from appraise.steps.dataset_values import REMEDY, kernel_ids
+from appraise.steps.dataset_values import METHOD_NAMES, REMEDY, kernel_ids
 from appraise.steps.offered import Offered, Sold, offered, sold
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Step, targets
@@ -56,7 +56,7 @@ def by_policy(project: Project) -> list[str]:
 
 def proving(project: Project, key: str) -> list[str]:
     """The values with a proof, whose program says how good any set is; none without such."""
-    methods = [name for name in project.params.dataset_values.methods if METHODS[name].proves]
+    methods = [name for name in project.params.methods() if METHODS[name].proves]
     return [joined(target_of(key), name) for name in methods[:1]]
 
 
@@ -127,7 +127,7 @@ class _Buyer:
         for key in self.given.fact("proving"):
             weights = self.given.read(WeightsTable, VALUES, key)
             certificate = self.given.read(ProgramCertificate, VALUES, key)
-            return Solved.of(self.kernel, weights, certificate, target_of(key))
+            return Solved.of(self.kernel, target_of(key), weights, certificate)
         return None
 
     def _values(self) -> tuple[Floats | None, Floats | None]:
@@ -302,7 +302,7 @@ STEP = Step(
         facts=(
             Fact("offered", _offered, nouns=("offers",)),
             Fact("sold", _sold, nouns=("offers",)),
-            Fact("proving", proving, settings=("dataset_values.methods",)),
+            Fact("proving", proving, settings=METHOD_NAMES),
             Fact("decides", decides, settings=("selected_subset.decide_by",)),
             Fact("resampled", _resampled, settings=("selected_subset.decide_by",)),
             Fact("confidence", _confidence, settings=("dataset_values.confidence",)),
