@@ -102,15 +102,10 @@ class SelectedSubsetParams(Section):
     """What is bought by which policy; `time_limit` is in seconds, of a mixed-integer program."""
 
     policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
-    """The policies to compare; each costs an adapter and an evaluation."""
     k: Positive = 3
-    """Most datasets to buy."""
     budget: Annotated[float, Field(gt=0)] | None = None
-    """Most to spend, in the pool's currency; None: no limit."""
     time_limit: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds that best_subset may search where there are too many sets to try all."""
     seed: int = 0
-    """Of the policy random."""
 
     @field_validator("policies")
     @classmethod
