@@ -10,51 +10,22 @@ import datetime
 from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples import licences
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
 from appraise.project import Project, Recipe
-from appraise.settings.data import Source
-from appraise.settings.section import Name, describe
+from appraise.records.offers import Offer
+from appraise.settings.section import describe
 from appraise.steps.step import Step, whole
 from appraise.storage.files import read_json, sha256_file, write_json
 
 _FIRST_DAY = datetime.date.min
-_HEX = r"^[0-9a-f]{64}$"
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
-class Offer(Source):
-    """A dataset that a provider offers.
-
-    Attributes:
-        id: our name for it: lower case letters, digits and underscores.
-        licence: SPDX expression, or NOASSERTION where the terms are not known.
-        price: in the pool's currency.
-        registered: day from which it was on offer; of two with the same rows the earlier one has
-            them. Offers without a day come before all others, in the order of the pool's file.
-        bundle: name of what it is sold with; all offers of one name are bought, or none.
-        excludes: ids of datasets that are not sold to the same buyer.
-        sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
-    """
-
-    id: Name
-    title: _Text
-    provider: _Text
-    version: _Text
-    licence: _Text
-    price: _Price
-    sha256: Annotated[str, Field(pattern=_HEX)] | None = None
-    registered: datetime.date | None = None
-    bundle: Name | None = None
-    excludes: tuple[Name, ...] = ()
 
 
 class Offers(BaseModel):
