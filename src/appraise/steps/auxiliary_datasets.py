@@ -57,12 +57,12 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
     from appraise.examples.validation import write_data_docs  # three seconds of imports
 
     counter, known = token_counter(partitions[0]), _known(partitions[0])
-    results = {}
+    results: dict[str, Validation] = {}
     for given in partitions:
         progress.step(0, given.key)
         dataset = _dataset(given, counter, known)
-        if dataset.validation is not None and dataset.validation.result is not None:
-            results[given.key] = dataset.validation.result
+        if dataset.validation is not None:
+            results[given.key] = dataset.validation
         yield Output(given.key, dataset.records, provisional=dataset.provisional)
     write_data_docs(partitions[0].root, results)
 
@@ -87,8 +87,11 @@ def _dataset(
             offer, given.root, params.max_row_bytes, seed=params.seed, pairs=pairs
         )
     except OfferError as error:
-        card = (DatasetCard(offer, None), ValidationChecks(()), WhySetAside(reason=str(error)))
-        return _Dataset(card, provisional=isinstance(error, SourceError))
+        why = WhySetAside(reason=str(error))
+        return _Dataset(
+            (DatasetCard(offer, None), ValidationChecks(()), why),
+            provisional=isinstance(error, SourceError),
+        )
     limits = Limits(
         params.max_row_bytes, given.params.base_model.max_length, params.min_examples, pairs
     )

@@ -1,4 +1,4 @@
-"""How a step is run: what is missing or out of date is made, nothing else, and whoever records it is called.
+"""How a step is run: what is missing or out of date is made, nothing else, and then recorded.
 
 The runner alone writes partitions. A partition is written only if what it was made from is still
 what is there.
@@ -7,8 +7,8 @@ what is there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
@@ -97,7 +97,7 @@ def _made(
         wanted = existing if keys is None else [key for key in existing if key in set(keys)]
         pending = [key for key in wanted if force or not one.current(project, key)]
         if pending:
-            executor.make(one.noun, project, pending, lambda *given: produce(*given, one=one))
+            executor.make(one.noun, project, pending, partial(produce, one=one))
         gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
         for key in gone:
             project.remove(one.noun, key)
@@ -105,9 +105,9 @@ def _made(
     return Made(one.noun, tuple(pending), done, tuple(gone))
 
 
-def produce(noun: str, root: Path, keys: Sequence[str], one: Step | None = None) -> None:
+def produce(noun: str, project: Project, keys: Sequence[str], one: Step | None = None) -> None:
     """Make partitions in this process, and write each as soon as it is made."""
-    one, project = one or step(noun), Project(root)
+    one = one or step(noun)
     given = {key: one.given(project, key) for key in keys}
     with progress_of(noun, len(keys)) as progress:
         for output in one.make(list(given.values()), progress):
@@ -123,10 +123,7 @@ def write(one: Step, project: Project, output: Output, recipe: Recipe) -> None:
     """
     stated = recipe
     if output.provisional:
-        stated = Recipe(
-            recipe.version, recipe.settings, recipe.facts | PROVISIONAL, recipe.inputs,
-            recipe.outside,
-        )  # fmt: skip
+        stated = replace(recipe, facts={**recipe.facts, **PROVISIONAL})
     with project.writing(one.noun, output.key, stated, output.measured, one.schemas) as folder:
         for record in output.records:
             record.write(folder)
