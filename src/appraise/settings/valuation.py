@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from appraise.settings.section import Name, Positive, Section
 
@@ -76,11 +76,9 @@ class SelectedSubsetParams(Section):
     time_limit: Annotated[float, Field(gt=0)] = 60.0
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _decided_by_one_of_them(self) -> SelectedSubsetParams:
-        if len(set(self.policies)) != len(self.policies) or self.decide_by not in self.policies:
-            raise ValueError(
-                f"policies must name each policy once, and {self.decide_by}, which decides, "
-                "must be among them"
-            )
-        return self
+    @field_validator("policies")
+    @classmethod
+    def _each_once(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(policies)) != len(policies):
+            raise ValueError("must name each policy once")
+        return policies
