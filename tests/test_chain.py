@@ -379,6 +379,7 @@ OTHER = {
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],
+    ("selected_subset", "decide_by"): "one_step",
     ("selected_subset", "budget"): 100.0,
     ("base_model", "lora", "target_modules"): ["q_proj"],
     ("base_model", "lora", "layers"): None,  # not beside last_layers

@@ -7,6 +7,4 @@ from appraise.methods.kmm import Kmm
 from appraise.methods.method import Method
 from appraise.methods.task_vectors import TaskVectors
 
-METHODS: dict[str, Method] = {
-    method.name: method for method in (Kmm(), Alignment(), TaskVectors())
-}
+METHODS: dict[str, Method] = {method.name: method for method in (Kmm(), Alignment(), TaskVectors())}

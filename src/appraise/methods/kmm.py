@@ -77,9 +77,7 @@ def _resampled(evidence: Evidence, question: Question, weighing: Weighing) -> Bo
     )
 
 
-def _related(
-    evidence: Evidence, question: Question, weighing: Weighing, cosine: float
-) -> Families:
+def _related(evidence: Evidence, question: Question, weighing: Weighing, cosine: float) -> Families:
     """Datasets that cannot be told apart, taken as one and valued once more."""
     sketches = evidence.sketches
     first = families(evidence.K, evidence.norms, evidence.noise, sketches.sizes, cosine)
@@ -114,4 +112,6 @@ def _certificate(
         "exchange_rate": None if question.scale is None else weighing.lam.value / question.scale,
     }
     signed = weighing.signed.as_json() | common
-    return ProgramCertificate.model_validate(weighing.solution.as_json() | common | {"signed": signed})
+    return ProgramCertificate.model_validate(
+        weighing.solution.as_json() | common | {"signed": signed}
+    )

@@ -34,7 +34,8 @@ class Lots:
 
     def price(self, lot: int, prices: Floats) -> float:
         """Money for all of it."""
-        return float(prices[list(self.members[lot])].sum())
+        members = self.members[lot]
+        return float(prices[members[0]] if len(members) == 1 else prices[list(members)].sum())
 
     def excluded(self, lot: int, taken: Collection[int]) -> bool:
         """Whether something that was taken excludes it."""

@@ -66,14 +66,15 @@ def best_lots(
         limits: the buyer's.
         start: lots of a good set within them, and
         start_weights: (n,) its refit.
-        seconds: time limit.
+        seconds: time limit; the second question adds a tenth of it at most.
     """
     search = _Search(H, b, threshold, limits)
     answer = search.run(limits.budget, start, start_weights, seconds)
     if limits.allows(answer.taken) or limits.budget is None:
         return answer
     less = limits.budget * (1 - 2 * _FEASIBLE)
-    taken = search.run(less, start, start_weights, seconds).taken
+    left = max(0.1 * seconds, seconds - search.model.getSolvingTime())
+    taken = search.run(less, start, start_weights, left).taken
     return BestLots(taken if limits.allows(taken) else start, answer.bound, answer.status)
 
 

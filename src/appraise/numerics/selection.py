@@ -174,6 +174,8 @@ def select_by_objective(
 
 
 def _pooled(scores: Floats, members: Sequence[int], pooling: Pooling) -> float:
+    if len(members) == 1:
+        return float(scores[members[0]])
     of_members = scores[list(members)]
     return float(of_members.sum() if pooling == "sum" else of_members.mean())
 

@@ -165,9 +165,7 @@ class Project:
             manifest = Manifest.of(noun, key, recipe, files, versions)
             if measured:
                 self._measured(noun, key).parent.mkdir(parents=True, exist_ok=True)
-                write_json(
-                    self._measured(noun, key), {"content": manifest.content, **measured}
-                )
+                write_json(self._measured(noun, key), {"content": manifest.content, **measured})
             manifest.write(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)

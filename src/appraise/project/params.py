@@ -72,19 +72,7 @@ class Params(Section):
                     f"selected_subset.policies.{place}: expected one of {', '.join(POLICIES)}, "
                     f"found {name!r}"
                 )
-        if not POLICIES[asked.decide_by].ranks:
-            ranking = [name for name in asked.policies if POLICIES[name].ranks]
-            raise ValueError(
-                "selected_subset.decide_by: expected a policy that ranks datasets "
-                f"({', '.join(ranking) or 'none is among the policies'}), so that it can be said "
-                "what would get a refused one bought, "
-                f"found {asked.decide_by!r}"
-            )
-        if asked.decide_by not in self.policies():
-            raise ValueError(
-                "selected_subset.decide_by: expected a policy that means something without "
-                f"target data in the mix, found {asked.decide_by!r}"
-            )
+        self._check_decide_by(asked.decide_by)
         return self
 
     @model_validator(mode="after")
@@ -113,6 +101,16 @@ class Params(Section):
         """The methods that value the datasets."""
         wanted = self.dataset_values.methods or self._read_by_policies().values()
         return tuple(name for name in METHODS if name in wanted)
+
+    def _check_decide_by(self, name: str) -> None:
+        """Of the policies that mean something here, one of which all can be said that is said."""
+        ranking = [policy for policy in self.policies() if POLICIES[policy].ranks]
+        if name not in ranking:
+            raise ValueError(
+                "selected_subset.decide_by: expected one of selected_subset.policies that ranks "
+                "datasets, so that it can be said what would get a refused one bought "
+                f"({', '.join(ranking) or 'there is none'}), found {name!r}"
+            )
 
     def policies(self) -> tuple[str, ...]:
         """The policies that mean something here: some need target data in the mix."""

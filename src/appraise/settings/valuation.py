@@ -122,11 +122,9 @@ class SelectedSubsetParams(Section):
     seed: int = 0
     """Of the policy random."""
 
-    @model_validator(mode="after")
-    def _decided_by_one_of_them(self) -> SelectedSubsetParams:
-        if len(set(self.policies)) != len(self.policies) or self.decide_by not in self.policies:
-            raise ValueError(
-                f"policies must name each policy once, and {self.decide_by}, which decides, "
-                "must be among them"
-            )
-        return self
+    @field_validator("policies")
+    @classmethod
+    def _each_once(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(policies)) != len(policies):
+            raise ValueError("must name each policy once")
+        return policies

@@ -75,9 +75,7 @@ def _known(given: Given) -> Known:
     }
 
 
-def _dataset(
-    given: Given, counter: TokenCounter, known: Mapping[str, frozenset[str]]
-) -> _Dataset:
+def _dataset(given: Given, counter: TokenCounter, known: Mapping[str, frozenset[str]]) -> _Dataset:
     from appraise.examples.validation import validate
 
     params, offer = given.params.auxiliary_datasets, Offer.model_validate(given.fact("offer"))

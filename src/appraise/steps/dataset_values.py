@@ -126,9 +126,7 @@ class _Collected:
             sketches=self._sketches(ids),
             normalize=params.kernel_matrix.normalize,
             vectors=_vectors(kernel),
-            resampling=Resampling(
-                resampling.bootstraps, resampling.confidence, resampling.seed
-            ),
+            resampling=Resampling(resampling.bootstraps, resampling.confidence, resampling.seed),
         )
 
     def _sketches(self, ids: Sequence[str]) -> Sketches:
@@ -136,7 +134,10 @@ class _Collected:
         return Sketches(
             rows=[sketch.rows for sketch in sketches],
             keys=[
-                [seeded_rank(example, sketch.meta.sketched.seed) for example in sketch.meta.example_ids]
+                [
+                    seeded_rank(example, sketch.meta.sketched.seed)
+                    for example in sketch.meta.example_ids
+                ]
                 for sketch in sketches
             ],
             target=self._given.read(Sketch, TARGETS, self._target).rows,

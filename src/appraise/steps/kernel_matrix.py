@@ -205,7 +205,10 @@ def _products(
 
 def _facts(given: Given, kernel: Kernel) -> KernelFacts:
     params = given.params.kernel_matrix
-    evidence, largest = kernel_evidence(kernel.K, params.tolerance), float(kernel.K.diagonal().max())
+    evidence, largest = (
+        kernel_evidence(kernel.K, params.tolerance),
+        float(kernel.K.diagonal().max()),
+    )
     names = list(_names(given))
     return KernelFacts(
         n=evidence.n,

@@ -249,9 +249,7 @@ class _Buyer:
             shadow_price=None if slopes is None else ShadowPrice(more=slopes[0], less=slopes[1]),
             frontier=tuple(self._point(point) for point in points),
             changes={
-                self.ids[change.index]: Change(
-                    price=change.price, k=change.k, budget=change.budget
-                )
+                self.ids[change.index]: Change(price=change.price, k=change.k, budget=change.budget)
                 for change in changes(choose, question, points, scale)
             },
             separations=self._separations(purchase),
@@ -288,9 +286,7 @@ class _Buyer:
 STEP = Step(
     noun="selected_subset",
     partitions="target/policy",
-    keys=Keys(
-        by_policy, settings=("selected_subset.policies", "lora_adapter.target_share")
-    ),
+    keys=Keys(by_policy, settings=("selected_subset.policies", "lora_adapter.target_share")),
     reads=Reads(
         settings=("selected_subset.k", "selected_subset.budget"),
         parts=(

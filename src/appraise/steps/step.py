@@ -156,7 +156,9 @@ class Step:
             manifest = project.manifest(self.noun, key)
         except ArtifactError:
             return False
-        schemas = {name: self.schemas.get(name, version) for name, version in manifest.schemas.items()}
+        schemas = {
+            name: self.schemas.get(name, version) for name, version in manifest.schemas.items()
+        }
         return (
             manifest.recipe == self.recipe(project, key)
             and manifest.schemas == schemas
