@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,8 +50,8 @@ class Recipe:
     """
 
     version: str
-    settings: dict[str, JsonValue] = field(default_factory=dict)
-    facts: dict[str, JsonValue] = field(default_factory=dict)
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
     inputs: dict[Input, str] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
 
@@ -58,15 +59,15 @@ class Recipe:
         """As the manifest states it."""
         return {
             "version": self.version,
-            "settings": self.settings,
-            "facts": self.facts,
+            "settings": dict(self.settings),
+            "facts": dict(self.facts),
             "inputs": [
                 {"noun": each.noun, "key": each.key, "file": each.file, "sha256": sha256}
                 for each, sha256 in sorted(
                     self.inputs.items(), key=lambda item: (item[0].noun, item[0].key, item[0].name)
                 )
             ],
-            "outside": self.outside,
+            "outside": dict(self.outside),
         }
 
 

@@ -28,6 +28,7 @@ from appraise.records.record import (
     number,
     texts,
 )
+from appraise.storage.files import write_arrays
 
 STEP = "dataset_values"
 

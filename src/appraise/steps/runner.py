@@ -12,8 +12,8 @@ from functools import partial
 
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
-from appraise.steps.flow import step
 from appraise.steps.executors import HERE, Executor
+from appraise.steps.flow import step
 from appraise.steps.progress import progress_of
 from appraise.steps.recorder import By, Recorded, Recorder
 from appraise.steps.step import Output, Step
