@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from appraise.errors import ArtifactError, ParamsError
+from appraise.errors import ArtifactError, ParamsError, RecorderError
 from appraise.project import Project, Recipe
-from appraise.steps.processes import share_out
+from appraise.steps.executors import HERE, Executor, Produce
+from appraise.steps.recorder import By, Recorded, Recorder
 
 Partitions = Literal["", "dataset", "target", "target/policy"]
 
@@ -27,7 +31,7 @@ def each_target(project: Project) -> list[str]:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the way of the data, under one noun.
+    """One step of the pipeline, under one noun.
 
     Attributes:
         noun: name of step, stage, asset, subcommand, module and folder.
@@ -82,12 +86,20 @@ def _writing(
 
 @dataclass(frozen=True)
 class Made:
-    """What a run of a step did."""
+    """What a run of a step did.
+
+    Attributes:
+        made: keys of the partitions that were computed.
+        current: keys of those that were up to date.
+        removed: keys of those that were deleted, since they no longer exist.
+        recorded: name of the recorder → what it recorded.
+    """
 
     noun: str
     made: tuple[str, ...]
     current: tuple[str, ...]
     removed: tuple[str, ...]
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
 
 def run(
@@ -95,20 +107,29 @@ def run(
     project: Project,
     keys: Sequence[str] | None = None,
     force: bool = False,
-    workers: int = 1,
+    executor: Executor = HERE,
+    recorders: Sequence[Recorder] = (),
+    by: By = "command",
+    run_id: str = "",
 ) -> Made:
-    """Bring partitions of a step up to date.
+    """Bring partitions of a step up to date, and have them recorded.
 
     Args:
         keys: the partitions wanted; None for all that exist, in which case partitions whose key
             no longer exists are removed.
         force: compute them even when they are current.
-        workers: processes among which the partitions are shared out.
+        executor: where the partitions are made.
+        recorders: those that keep a record of it, in this order, as far as they apply.
+        by: who runs the step.
+        run_id: of the Dagster run, if there is one.
 
     Raises:
         ParamsError: a key does not exist.
+        RecorderError: a recorder failed; the partitions are there, and the other recorders have
+            recorded them.
         AppraiseError: whatever the step itself raises; partitions already made stay.
     """
+    applying = [recorder for recorder in recorders if recorder.applies(project, step.noun, by)]
     with project.alone(step.noun):
         existing = step.keys(project)
         unknown = sorted(set(keys or ()) - set(existing))
@@ -120,9 +141,56 @@ def run(
         wanted = existing if keys is None else [key for key in existing if key in set(keys)]
         pending = [key for key in wanted if force or not step.current(project, key)]
         if pending:
-            share_out(step, project, pending, workers)
+            try:
+                executor.make(step.noun, project, pending, _produce(step))
+            except Exception as error:
+                _report_failure(applying, project, step.noun, error)
+                raise
         gone = sorted(set(project.partitions(step.noun)) - set(existing)) if keys is None else []
         for key in gone:
             project.remove(step.noun, key)
     done = tuple(key for key in wanted if key not in set(pending))
-    return Made(step.noun, tuple(pending), done, tuple(gone))
+    recorded = _record(applying, project, step.noun, run_id)
+    return Made(step.noun, tuple(pending), done, tuple(gone), recorded)
+
+
+def _produce(step: Step) -> Produce:
+    """What an executor calls. Another process imports the step's module when it is called, and not
+    before: the process has to take its cores and its GPU first."""
+    module = step.make.__module__
+    if getattr(sys.modules.get(module), "STEP", None) is step:
+        return partial(_make_as_in, module)
+    return lambda _, project, keys: step.make(project, keys)  # not of a module: in this process
+
+
+def _make_as_in(module: str, _: str, project: Project, keys: Sequence[str]) -> None:
+    """Make partitions of the step that a module has as `STEP`."""
+    step: Step = import_module(module).STEP
+    step.make(project, keys)
+
+
+def _record(
+    recorders: Sequence[Recorder], project: Project, noun: str, run_id: str
+) -> dict[str, Recorded]:
+    """Have all recorders record a step; the error of one does not keep the others from it."""
+    recorded, errors = {}, []
+    for recorder in recorders:
+        try:
+            recorded[recorder.name] = recorder.record(project, noun, run_id)
+        except Exception as error:
+            errors.append((recorder.name, error))
+    if errors:
+        said = "; ".join(f"{name}: {error}" for name, error in errors)
+        raise RecorderError(f"{noun}: made, but not recorded: {said}") from errors[0][1]
+    return recorded
+
+
+def _report_failure(
+    recorders: Sequence[Recorder], project: Project, noun: str, error: Exception
+) -> None:
+    """Have all recorders take note of a failure; what they raise is a note on its error."""
+    for recorder in recorders:
+        try:
+            recorder.failed(project, noun, error)
+        except Exception as second:
+            error.add_note(f"{recorder.name} did not take note of this failure: {second}")
