@@ -20,19 +20,19 @@ from dagster import (
 
 from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.project.params import Params
 from appraise.steps.step import Partitions
 
 DATASETS = "auxiliary_datasets"
 
 
-def definitions(params: Params) -> dict[Partitions, PartitionsDefinition | None]:
+def definitions(pipeline: Pipeline) -> dict[Partitions, PartitionsDefinition | None]:
     """The partitions definition for each kind of key."""
+    params = pipeline.project().params
     targets = StaticPartitionsDefinition(sorted(params.target_sets))
     policies = StaticPartitionsDefinition(list(params.policies()))
     return {
         "": None,
-        "dataset": DynamicPartitionsDefinition(name=DATASETS),
+        "dataset": DynamicPartitionsDefinition(name=pipeline.named(DATASETS)),
         "target": targets,
         "target/policy": MultiPartitionsDefinition({"target": targets, "policy": policies}),
     }
@@ -77,10 +77,11 @@ def library_key(kind: Partitions, key: str | None) -> str:
 def offered(pipeline: Pipeline, project: Project, instance: DagsterInstance) -> tuple[str, ...]:
     """Make the dataset partitions equal to what is on offer now; the keys that are new."""
     wanted = pipeline.step(DATASETS).keys(project)
-    known = set(instance.get_dynamic_partitions(DATASETS))
+    name = pipeline.named(DATASETS)
+    known = set(instance.get_dynamic_partitions(name))
     new = tuple(key for key in wanted if key not in known)
     if new:
-        instance.add_dynamic_partitions(DATASETS, list(new))
+        instance.add_dynamic_partitions(name, list(new))
     for key in sorted(known - set(wanted)):
-        instance.delete_dynamic_partition(DATASETS, key)
+        instance.delete_dynamic_partition(name, key)
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,11 @@ import click
 from appraise.errors import AppraiseError, ParamsError, SetAside
 from appraise.project import Project
 from appraise.steps import NOUNS, step
+from appraise.steps.executors import VARIABLE, Executor, executor
+from appraise.steps.recorder import By, discovered
 from appraise.steps.step import Made, Step, run
 
+IN_A_STAGE = "DVC_STAGE"  # set by DVC for the command of a stage
 SET_ASIDE_AT = ("offers", "auxiliary_datasets", "gradient_sketches")  # steps that may leave one out
 
 
@@ -25,7 +29,8 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except AppraiseError as error:
-        click.secho(f"appraise: {error}", err=True, fg="red")
+        said = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        click.secho(f"appraise: {said}", err=True, fg="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         click.echo("appraise: stopped; run the same command again to go on", err=True)
@@ -33,7 +38,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """Subcommands in the order of the data's way; errors of ours on one line, without traceback."""
+    """Subcommands in the order in which data flows; errors on one line, without traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Steps first, in their order, then the others."""
@@ -103,6 +108,10 @@ def _show(project: Project, made: Made, aside: dict[str, str], as_json: bool) ->
         return
     for key, reason in aside.items():
         click.secho(f"{made.noun}: set aside {key}: {reason}", err=True, fg="yellow")
+    for name, recorded in made.recorded.items():
+        if recorded.left_out:
+            left_out = f"{made.noun}: not recorded by {name}: {recorded.left_out}"
+            click.secho(left_out, err=True, fg="yellow")
     counts = f"{len(made.made)} made, {len(made.current)} already up to date"
     click.echo(
         f"{made.noun}: {counts}" + (f", {len(made.removed)} removed" if made.removed else "")
@@ -115,7 +124,11 @@ def _subcommand(noun: str) -> click.Command:
 
     @click.option("--key", "keys", multiple=True, help="Only this partition; may be repeated.")
     @click.option("--force", is_flag=True, help="Compute even what is up to date.")
-    @click.option("--workers", default=1, show_default=True, help="Processes to share the work.")
+    @click.option("--executor", "where", default="here", show_default=True, envvar=VARIABLE,
+                  help="Where partitions are made: here, or processes:N.")  # fmt: skip
+    @click.option("--workers", type=int, help="Short for --executor processes:N.")
+    @click.option("--record/--no-record", default=True, show_default=True,
+                  help="Whether DVC, MLflow and lineage, where set up, record it.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.option("--allow-set-aside", is_flag=True, help="Exit 0 when datasets were set aside.")
     @click.pass_obj
@@ -123,11 +136,21 @@ def _subcommand(noun: str) -> click.Command:
         project: Project,
         keys: tuple[str, ...],
         force: bool,
-        workers: int,
+        where: str,
+        workers: int | None,
+        record: bool,
         as_json: bool,
         allow_set_aside: bool,
     ) -> None:
-        made = run(one, project, keys or None, force, workers)
+        made = run(
+            one,
+            project,
+            keys or None,
+            force,
+            executor(where) if workers is None else _processes(workers),
+            discovered() if record else (),
+            _by(),
+        )
         aside = _set_aside(project, one)
         _show(project, made, aside, as_json)
         if aside and not allow_set_aside:
@@ -137,6 +160,17 @@ def _subcommand(noun: str) -> click.Command:
     keys_help = partition.get(one.partitions, f"\n\nA key is the name of a {one.partitions}.")
     needs = f"\n\nReads: {', '.join(one.needs) or 'params.yaml only'}."
     return click.command(noun.replace("_", "-"), help=doc + keys_help + needs)(command)
+
+
+def _processes(workers: int) -> Executor:
+    try:
+        return executor(f"processes:{workers}")
+    except ParamsError as error:
+        raise ParamsError(f"--workers {workers}: {error}") from None
+
+
+def _by() -> By:
+    return "dvc" if IN_A_STAGE in os.environ else "command"
 
 
 for _noun in NOUNS:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from appraise.errors import ArtifactError
 from appraise.presentation import pictures
 from appraise.project import Project
@@ -28,7 +30,7 @@ class DatasetUse:
     name: str
     sha256: str
     context: str
-    source: dict[str, Any]
+    source: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class RunContent:
     """
 
     sha256: dict[str, str]
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, object] = field(default_factory=dict)
     metrics: list[tuple[str, float, int]] = field(default_factory=list)
     datasets: list[DatasetUse] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -142,13 +144,16 @@ def outcome(project: Project, target: str) -> RunContent:
         policy: read_json(project.open("lora_adapter", f"{target}/{policy}") / "training.json")
         for policy in policies
     }
-    bars = [[one[name] for one in policies.values()] for name in ("loss", "low", "high")]
+    loss, low, high = (
+        np.array([scores[name] for scores in policies.values()], dtype=float)
+        for name in ("loss", "low", "high")
+    )
     return RunContent(
         sha256={"outcome": project.content("decision_outcome", target)},
         metrics=_numbers({f"outcome.{n}": v for n, v in _flat(read_json(folder / "metrics.json"))}),
         files=[folder / "outcome.json", folder / "loss.csv"],
         pictures={
-            "outcome.png": pictures.outcome_bar(list(policies), *map(_array, bars)),
+            "outcome.png": pictures.outcome_bar(list(policies), loss, low, high),
             "training.png": pictures.training_curves(trainings),
         },
     )
@@ -204,9 +209,3 @@ def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float, int]]:
     """Those that are finite numbers, as metrics."""
     flat = [(name, value) for name, value in _flat(values) if isinstance(value, int | float)]
     return [(name, float(value), 0) for name, value in flat if abs(float(value)) < float("inf")]
-
-
-def _array(values: list[float]) -> Any:
-    import numpy as np
-
-    return np.asarray(values, dtype=float)
