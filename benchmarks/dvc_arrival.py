@@ -21,7 +21,8 @@ import yaml
 from appraise.orchestration.recorders.dvc import Dvc
 from appraise.orchestration.recorders.dvc_commit import not_current
 from appraise.project import Project, Recipe
-from appraise.steps.step import Step, run
+from appraise.steps.runner import run
+from appraise.steps.step import Step
 from appraise.storage.files import read_json, write_bytes, write_json
 
 GRAPH = {"auxiliary_datasets": (), "gradient_sketches": ("auxiliary_datasets",)}

@@ -195,8 +195,8 @@ def share() -> None:
     import shutil
 
     from appraise.project import Project
-    from appraise.steps import step
-    from appraise.steps.step import run
+    from appraise.steps.flow import step
+    from appraise.steps.runner import run
 
     root = Path(__file__).parent.parent
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:

@@ -24,7 +24,7 @@ from dagster._core.definitions.data_version import (
 from appraise.orchestration.partitions import dagster_key
 from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.steps.step import Partitions
+from appraise.project.keys import Partitions
 from appraise.storage.files import sha256_json
 
 

@@ -44,7 +44,7 @@ from appraise.orchestration.partitions import definitions, library_key, mapping
 from appraise.orchestration.pipeline import Check, Pipeline
 from appraise.orchestration.progress import progress_logger
 from appraise.orchestration.step_executor import RESOURCE, StepExecutor
-from appraise.steps.step import Partitions
+from appraise.project.keys import Partitions
 
 EVERYTHING = "everything"
 AFTER = {"lora_adapter": ("valuation_decision",)}  # first decide, and record it; then train

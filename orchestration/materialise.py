@@ -23,7 +23,7 @@ from appraise.orchestration.partitions import dagster_key, offered
 from appraise.orchestration.pipeline import Check, Pipeline
 from appraise.orchestration.step_executor import StepExecutor
 from appraise.project import Project
-from appraise.steps.step import Made, run
+from appraise.steps.runner import Made, run
 
 Context = AssetExecutionContext | OpExecutionContext
 

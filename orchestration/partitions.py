@@ -20,7 +20,7 @@ from dagster import (
 
 from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.steps.step import Partitions
+from appraise.project.keys import Partitions
 
 DATASETS = "auxiliary_datasets"
 

@@ -13,9 +13,10 @@ from dagster import AssetCheckSeverity, AssetKey
 from appraise.errors import ParamsError
 from appraise.orchestration.graph import Stage
 from appraise.project import Project
-from appraise.steps import step
+from appraise.project.keys import Partitions
+from appraise.steps.flow import step
 from appraise.steps.recorder import Recorder
-from appraise.steps.step import Partitions, Step
+from appraise.steps.step import Step
 
 Describe = Callable[[Project, str], Mapping[str, Any]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import threading
@@ -12,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from tiny_project import WORDS, all_of_it, appraise, write_project, write_rows
 
 from appraise.errors import AppraiseError
 from appraise.project import Project
 from appraise.steps.flow import NOUNS, step
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
-from tiny_project import WORDS, all_of_it, appraise, settings, write_project, write_rows
+
 
 @pytest.fixture(scope="module")
 def done(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

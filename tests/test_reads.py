@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel
+from tiny_project import write_project
 
 from appraise.project import MANIFEST, Project
 from appraise.project.params import Params
@@ -26,7 +27,6 @@ from appraise.steps.flow import NOUNS, step
 from appraise.steps.progress import progress_of
 from appraise.steps.runner import write
 from appraise.steps.step import Step
-from tiny_project import write_project
 
 ROOT = Path(__file__).parents[1]
 
@@ -168,7 +168,9 @@ def test_a_step_needs_nothing_but_what_it_declares(noun: str, done: Path, tmp_pa
         inside = {path for path in inside if path.is_file()}
         allowed = declared_files(one, key, root)
         own = root / "data" / noun / key
-        strange = {p for p in inside - allowed if not p.is_relative_to(own) and ".tmp-" not in str(p)}
+        strange = {
+            p for p in inside - allowed if not p.is_relative_to(own) and ".tmp-" not in str(p)
+        }
         assert not strange, f"{noun} {key}: opens files that it does not declare"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from appraise.errors import ParamsError
 from appraise.orchestration.recorders.dvc_lock import locked_md5, stages
 from appraise.project import Project
-from appraise.steps import step
+from appraise.steps.flow import step
 from appraise.steps.recorder import By, Recorded
 from appraise.steps.step import Step
 

@@ -14,7 +14,7 @@ from made_up import TARGET, finished  # type: ignore[import-not-found]
 
 from appraise.assets.shown import SHOWN
 from appraise.project import Project
-from appraise.steps import NOUNS
+from appraise.steps.flow import NOUNS
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).parent / "asset_graph.json"

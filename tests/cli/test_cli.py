@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from appraise.cli import main
-from appraise.steps import NOUNS
+from appraise.steps.flow import NOUNS
 
 ROW = json.dumps({"prompt": "What is two and two?", "completion": "four"}) + "\n"
 

@@ -22,8 +22,10 @@ from appraise.orchestration.recorders.dvc import Dvc
 from appraise.orchestration.recorders.lineage import Lineage
 from appraise.orchestration.recorders.mlflow import Mlflow
 from appraise.project import Project, Recipe
+from appraise.project.keys import Partitions
 from appraise.steps.recorder import Recorded
-from appraise.steps.step import Partitions, Step, run
+from appraise.steps.runner import run
+from appraise.steps.step import Step
 from appraise.storage.files import read_json, sha256_file, write_json
 
 TARGET = "desk"

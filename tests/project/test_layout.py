@@ -15,7 +15,8 @@ import pytest
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
 from appraise.project.params import read_params
-from appraise.steps.step import Step, run
+from appraise.steps.runner import run
+from appraise.steps.step import Step
 from appraise.storage.files import read_arrays, read_json, sha256_file, write_arrays, write_json
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from appraise.cli import main
 from appraise.errors import ArtifactError, ParamsError, SolverError
 from appraise.project import Project, Recipe
 from appraise.review.agreement import agreement, lines
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_table
 
 PRICES = sketched_project.PRICES | {"e": 15.0, "f": 25.0}
@@ -77,8 +77,9 @@ def test_the_purchases_compared_are_those_that_were_made(folder: Path) -> None:
 
 def test_regret_is_of_the_other_project_s_program(folder: Path) -> None:
     """Of sets as the other project values them: the objective of the same set is the one stated."""
-    from appraise.numerics.subsets import refit
     from appraise.steps.kmm_weights import solved
+
+    from appraise.numerics.subsets import refit
 
     large = Project(folder / "strange")
     one = agreement(Project(folder / "small"), large, "t")["targets"]["t"]

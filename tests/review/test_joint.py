@@ -11,7 +11,7 @@ from steps.sketched_project import sketched  # type: ignore[import-not-found]
 
 from appraise.cli import main
 from appraise.steps import candidates, kernel_matrix, kmm_weights
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_table
 
 

@@ -15,7 +15,7 @@ from appraise.project import Project
 from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.report import STEP, standing, verdict_sentence
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}

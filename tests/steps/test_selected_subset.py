@@ -10,8 +10,8 @@ from appraise.policies import POLICIES
 from appraise.policies.by_value import by_value
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps.runner import run
 from appraise.steps.selected_subset import STEP
-from appraise.steps.step import run
 from appraise.storage.files import read_json, read_table
 
 

@@ -14,10 +14,11 @@ import click
 
 from appraise.errors import AppraiseError, ParamsError, SetAside
 from appraise.project import Project
-from appraise.steps import NOUNS, step
 from appraise.steps.executors import VARIABLE, Executor, executor
+from appraise.steps.flow import NOUNS, step
 from appraise.steps.recorder import By, discovered
-from appraise.steps.step import Made, Step, run
+from appraise.steps.runner import Made, run
+from appraise.steps.step import Step
 
 IN_A_STAGE = "DVC_STAGE"  # set by DVC for the command of a stage
 SET_ASIDE_AT = ("offers", "auxiliary_datasets", "gradient_sketches")  # steps that may leave one out

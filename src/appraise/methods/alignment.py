@@ -1,7 +1,7 @@
 """How far a dataset's gradient points where the target's does, each dataset by itself.
 
-value_i = cos(g_i, g_t), the One-Step score of arXiv 2605.16704, section 3. It pays for the same thing
-as often as it is offered, has no program and no proof, and says nothing of what covers what.
+value_i = cos(g_i, g_t), the One-Step score of arXiv 2605.16704, section 3. It pays for the same
+thing as often as it is offered, has no program and no proof, and does not say what covers what.
 """
 
 from __future__ import annotations

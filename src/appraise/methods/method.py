@@ -1,4 +1,4 @@
-"""The contract of a method: what each dataset is worth to a target, and whatever it can say besides.
+"""The contract of a method: what each dataset is worth to a target, and what it can say besides.
 
 A method looks at arrays and returns records. It may have a proof of its values, resampled values,
 reasons; what it does not have is None, and nothing that follows claims it.

@@ -1,4 +1,4 @@
-"""What partitions are named by: nothing, a dataset, a target, or a target with a method or policy."""
+"""Keys of partitions: nothing, a dataset, a target, or a target with a method or a policy."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from appraise.errors import AppraiseError
 from appraise.project import Project
-from appraise.steps import NOUNS, step
+from appraise.steps.flow import NOUNS, step
 from appraise.storage.files import read_json, sha256_json
 
 if TYPE_CHECKING:

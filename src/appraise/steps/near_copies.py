@@ -45,7 +45,7 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
 def _everything(
     given: Given, sizes: dict[str, int], progress: Progress
 ) -> Iterator[tuple[str, Sequence[Example]]]:
-    """Targets first, then the datasets in the order of registration; `sizes` is filled on the way."""
+    """Targets first, then the datasets as they were registered; `sizes` is filled on the way."""
     for target in given.keys(_TARGETS):
         progress.step()
         yield f"{_TARGET}{target}", given.read(ValueSplit, _TARGETS, target).all()

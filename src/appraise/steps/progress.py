@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """One bar for a run of a step. It counts partitions unless the step counts something smaller."""
+    """One bar for a run of a step: of partitions, unless the step counts something smaller."""
 
     def __init__(self, noun: str, partitions: int) -> None:
         self._noun = noun

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from appraise.errors import ArtifactError, ParamsError
+from appraise.errors import ArtifactError, ParamsError, RecorderError
 from appraise.project import Project, Recipe
-from appraise.steps.executors import HERE, Executor
-from appraise.steps.flow import step
+from appraise.steps.executors import HERE, Executor, Produce
+from appraise.steps.flow import NOUNS, step
 from appraise.steps.progress import progress_of
 from appraise.steps.recorder import By, Recorded, Recorder
 from appraise.steps.step import Output, Step
@@ -57,30 +57,50 @@ def run(
             no longer exists are removed.
         force: compute them even when they are current.
         executor: where they are made.
-        recorders: who keeps a record of it; each is asked whether it applies.
-        by: what started the run.
-        run_id: of whatever started it.
+        recorders: those that keep a record of it, in this order, as far as they apply.
+        by: who runs the step.
+        run_id: of the Dagster run, if there is one.
 
     Raises:
         ParamsError: a key does not exist.
+        RecorderError: a recorder failed; the partitions are there, and the other recorders have
+            recorded them.
         AppraiseError: whatever the step itself raises; partitions already made stay.
     """
-    asked = [recorder for recorder in recorders if recorder.applies(project, one.noun, by)]
+    applying = [recorder for recorder in recorders if recorder.applies(project, one.noun, by)]
     try:
         made = _made(one, project, keys, force, executor)
     except Exception as error:
-        for recorder in asked:
-            _failed(recorder, project, one.noun, error)
+        _report_failure(applying, project, one.noun, error)
         raise
-    recorded = {each.name: each.record(project, one.noun, run_id) for each in asked}
-    return Made(made.noun, made.made, made.current, made.removed, recorded)
+    return replace(made, recorded=_recorded(applying, project, one.noun, run_id))
 
 
-def _failed(recorder: Recorder, project: Project, noun: str, error: Exception) -> None:
-    try:
-        recorder.failed(project, noun, error)
-    except Exception as second:  # of any kind: the first error is the one to report
-        error.add_note(f"{recorder.name} could not record the failure: {second}")
+def _recorded(
+    recorders: Sequence[Recorder], project: Project, noun: str, run_id: str
+) -> dict[str, Recorded]:
+    """Have all recorders record a step; the error of one does not keep the others from it."""
+    recorded, errors = {}, []
+    for recorder in recorders:
+        try:
+            recorded[recorder.name] = recorder.record(project, noun, run_id)
+        except Exception as error:
+            errors.append((recorder.name, error))
+    if errors:
+        causes = "; ".join(f"{name}: {error}" for name, error in errors)
+        raise RecorderError(f"{noun}: made, but not recorded: {causes}") from errors[0][1]
+    return recorded
+
+
+def _report_failure(
+    recorders: Sequence[Recorder], project: Project, noun: str, error: Exception
+) -> None:
+    """Have all recorders take note of a failure; what they raise is a note on its error."""
+    for recorder in recorders:
+        try:
+            recorder.failed(project, noun, error)
+        except Exception as second:
+            error.add_note(f"{recorder.name} did not take note of this failure: {second}")
 
 
 def _made(
@@ -97,7 +117,7 @@ def _made(
         wanted = existing if keys is None else [key for key in existing if key in set(keys)]
         pending = [key for key in wanted if force or not one.current(project, key)]
         if pending:
-            executor.make(one.noun, project, pending, partial(produce, one=one))
+            executor.make(one.noun, project, pending, _producing(one))
         gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
         for key in gone:
             project.remove(one.noun, key)
@@ -105,9 +125,23 @@ def _made(
     return Made(one.noun, tuple(pending), done, tuple(gone))
 
 
-def produce(noun: str, project: Project, keys: Sequence[str], one: Step | None = None) -> None:
+def _producing(one: Step) -> Produce:
+    """What an executor calls.
+
+    Another process imports the step's module when it is called and not before: it has to take its
+    cores and its GPU first. So a step of the flow goes by its noun.
+    """
+    if one.noun in NOUNS and step(one.noun) is one:
+        return _produce_noun
+    return partial(produce, one)
+
+
+def _produce_noun(noun: str, project: Project, keys: Sequence[str]) -> None:
+    produce(step(noun), noun, project, keys)
+
+
+def produce(one: Step, noun: str, project: Project, keys: Sequence[str]) -> None:
     """Make partitions in this process, and write each as soon as it is made."""
-    one = one or step(noun)
     given = {key: one.given(project, key) for key in keys}
     with progress_of(noun, len(keys)) as progress:
         for output in one.make(list(given.values()), progress):

@@ -60,7 +60,7 @@ def proving(project: Project, key: str) -> list[str]:
     return [joined(target_of(key), name) for name in methods[:1]]
 
 
-def _own(project: Project, key: str) -> list[str]:
+def _own(_: Project, key: str) -> list[str]:
     """The values that the policy reads; none where it reads none."""
     method = POLICIES[name_of(key)].method
     return [] if method is None else [joined(target_of(key), method)]

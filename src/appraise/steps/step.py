@@ -1,4 +1,4 @@
-"""What a step is: a noun, what its partitions are, what it reads, and how it makes what is missing."""
+"""What a step is: its noun, its partitions, what it reads, and how it makes what is missing."""
 
 from __future__ import annotations
 

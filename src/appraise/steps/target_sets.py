@@ -36,7 +36,7 @@ def _pairs(project: Project, _: str) -> bool:
     return project.params.gradient_sketches.objective.pairs
 
 
-# Whether a row must have a worse answer, which is all that the objective says to tables of examples.
+# Whether a row must have a worse answer: all that tables of examples need of the objective.
 PAIRS = Fact("pairs", _pairs, settings=("gradient_sketches.objective",))
 
 
