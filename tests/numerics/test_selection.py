@@ -9,11 +9,8 @@ import pytest
 
 from appraise.errors import ParamsError
 from appraise.numerics.buying import buyer_limits
-from appraise.numerics.limits import limits
 from appraise.numerics.lots import Lots, lots_of
-from appraise.numerics.program import Program
-from appraise.numerics.selection import Given, Pooling, Purchase, select, select_by_objective
-from appraise.numerics.subsets import best, forward
+from appraise.numerics.selection import Given, Pooling, Purchase, select
 
 IDS = ["a", "b", "c", "d", "e"]
 WEIGHTS = np.array([0.1, 0.0, 0.5, 0.3, 0.2])
@@ -130,10 +127,3 @@ def test_what_one_taken_excludes_is_not_taken() -> None:
     purchase = bought([0.5, 0.6, 0.1], "mean", k=2, **common)
     assert purchase.chosen == (1, 2)
     assert purchase.reasons[0] == "excluded"
-
-
-@pytest.mark.parametrize("rule", [forward, best])
-def test_under_limits_on_the_weights_no_set_is_proven(rule: Any) -> None:
-    capped = Program(np.eye(2), np.ones(2), 2.0, np.ones(2), limits=limits("ab", cap=0.3))
-    with pytest.raises(ParamsError, match="expected weights without caps"):
-        select_by_objective("ab", capped, 0.1, buyer_limits(2), rule)

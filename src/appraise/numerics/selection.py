@@ -133,7 +133,8 @@ def select_by_objective(
 
     Args:
         ids: one for each dataset.
-        program: of all datasets, w ≥ 0.
+        program: of all datasets, w ≥ 0; limits on its weights play no part (docs/mathematics.md,
+            14).
         lam: λ.
         limits: the buyer's.
         rule: `subsets.forward` or `subsets.best`.
@@ -143,16 +144,9 @@ def select_by_objective(
         The purchase, whose scores are gains in the objective, with the set and its bound as proof.
 
     Raises:
-        ParamsError: the program does not fit the ids, or limits its weights: the objective of a
-            set under caps or a fixed sum has no proof here.
+        ParamsError: the program does not fit the ids.
     """
     _check(ids, "alignments", program.c)
-    if program.limits is not None:
-        raise ParamsError(
-            "sets by their objective: expected weights without caps and without a fixed sum, "
-            "found a program that limits them, under which no set is proven best; "
-            "choose by value, or lift the limits on the weights"
-        )
     subset = rule(program, lam, limits, seconds)
     members, bought = limits.lots.members, set(subset.chosen)
     names = _names(ids, members)
