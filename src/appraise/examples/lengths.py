@@ -9,6 +9,7 @@ from appraise.examples.conversations import messages_of
 from appraise.examples.templates import Example
 from appraise.language_model.prompts import plain_texts
 from appraise.project import Project
+from appraise.records.examples import prompt_of
 from appraise.settings.model import BaseModelParams
 from appraise.storage.files import sha256_file
 
@@ -53,7 +54,7 @@ def _text(example: Example, params: BaseModelParams) -> str:
     if example.prompt is None or example.completion is None:
         return ""
     if not params.chat:
-        return "".join(plain_texts(params, example.prompt, example.completion))
+        return "".join(plain_texts(params, prompt_of(example.prompt), example.completion))
     messages = messages_of(example.prompt)
     said = [one["content"] for one in messages] if messages else [example.prompt]
     return "\n".join(said) + example.completion

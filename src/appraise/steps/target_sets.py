@@ -50,7 +50,7 @@ def _recipe(project: Project, key: str) -> Recipe:
 
 def needs_pairs(project: Project) -> bool:
     """Whether the objective compares a better answer with a worse one."""
-    return project.params.gradient_sketches.objective.kind == "dpo"
+    return project.params.gradient_sketches.objective.pairs
 
 
 def pair_settings(project: Project) -> dict[str, bool]:
