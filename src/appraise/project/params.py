@@ -6,14 +6,27 @@ range are refused with the place, what was expected and what was found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from appraise.errors import ParamsError
 from appraise.methods import METHODS
 from appraise.policies import POLICIES
+from appraise.language_model.mixes import MIXES
+from appraise.objectives import OBJECTIVES
+from appraise.objectives.objective import Objective
+from appraise.objectives.sft import Sft
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
     NearCopiesParams,
@@ -22,7 +35,7 @@ from appraise.settings.data import (
 )
 from appraise.settings.model import BaseModelParams
 from appraise.settings.section import Name, Section, describe
-from appraise.settings.sketches import GradientSketchesParams
+from appraise.settings.sketches import SketchSettings
 from appraise.settings.training import DecisionOutcomeParams, EvaluationParams, LoraAdapterParams
 from appraise.settings.valuation import (
     CandidatesParams,
@@ -32,6 +45,46 @@ from appraise.settings.valuation import (
     SelectedSubsetParams,
     TransferMatrixParams,
 )
+
+
+def _one_of(name: str, known: Iterable[str], given: object) -> str:
+    """A name that is registered; ValueError lists those that are."""
+    if not isinstance(given, str) or given not in known:
+        found = "none" if given is None else repr(given)
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, found {found}")
+    return given
+
+
+def _objective(value: object) -> object:
+    """The settings of the objective that `kind` names."""
+    if not isinstance(value, Mapping):
+        return value
+    chosen = OBJECTIVES[_one_of("kind", OBJECTIVES, value.get("kind"))]
+    try:
+        return chosen.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from None
+
+
+class GradientSketchesParams(SketchSettings):
+    """How many examples are looked at, for which objective, and how gradients are projected."""
+
+    objective: Annotated[SerializeAsAny[Objective], BeforeValidator(_objective)] = Sft()
+    """What adapters are trained for too: value what you train (`appraise.objectives`)."""
+
+    @model_validator(mode="after")
+    def _task_vectors_follow_it(self) -> GradientSketchesParams:
+        if self.vectors == "task_vectors" and not self.objective.task_vectors:
+            able = [name for name, kind in OBJECTIVES.items() if kind.task_vectors]
+            raise ValueError(
+                f"vectors is task_vectors, which are made with objective {' or '.join(able)} alone"
+            )
+        return self
+
+
+def _known_mix(params: LoraAdapterParams) -> LoraAdapterParams:
+    _one_of("mix", MIXES, params.mix)
+    return params
 
 
 class Params(Section):
@@ -49,7 +102,7 @@ class Params(Section):
     dataset_values: DatasetValuesParams = DatasetValuesParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()
     selected_subset: SelectedSubsetParams = SelectedSubsetParams()
-    lora_adapter: LoraAdapterParams = LoraAdapterParams()
+    lora_adapter: Annotated[LoraAdapterParams, AfterValidator(_known_mix)] = LoraAdapterParams()
     evaluation: EvaluationParams = EvaluationParams()
     decision_outcome: DecisionOutcomeParams = DecisionOutcomeParams()
 

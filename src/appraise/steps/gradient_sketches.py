@@ -28,7 +28,7 @@ from appraise.storage.files import read_json, sha256_json, table_batches, write_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from appraise.language_model.sketcher import Order, Sketch, Sketcher
+    from appraise.language_model.sketcher import Order, Sketched, Sketcher
 
 
 def chosen(ids: Sequence[str], count: int, seed: int) -> list[str]:
@@ -97,7 +97,7 @@ def _orders(project: Project, keys: Sequence[str]) -> list[Order]:
     return orders
 
 
-def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
+def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[Sketched]:
     """Sketch them one after the other under a bar that says how long it will take.
 
     Raises:
@@ -139,13 +139,15 @@ def _check_room(project: Project, sizes: Sequence[int], noun: str) -> None:
 
 
 def _sketcher(project: Project) -> Sketcher:
-    if project.params.gradient_sketches.vectors == "task_vectors":
+    folder, settings = project.open("base_model"), project.params.gradient_sketches
+    given = (folder, project.params.base_model, settings, settings.objective)
+    if settings.vectors == "task_vectors":
         from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
 
-        return TaskVectorSketcher(project)
+        return TaskVectorSketcher(*given)
     from appraise.language_model.sketcher import Sketcher
 
-    return Sketcher(project)
+    return Sketcher(*given)
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -154,21 +156,22 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         with STEP.writing(project, made.order.key, made.measured) as folder:
             reason = _unusable(made)
             if reason is None:
-                made.write(folder)
+                made.sketch.write(folder)
             else:
                 write_json(folder / SET_ASIDE, {"reason": reason})
         made.forget()
 
 
-def _unusable(made: Sketch) -> str | None:
+def _unusable(made: Sketched) -> str | None:
     """Why a dataset's sketch cannot stand for it, or None."""
-    lost, long = len(made.meta["dropped_not_finite"]), len(made.meta["too_long"])
-    if 2 * made.kept < made.asked or len(made.arrays["rows"]) < 2:
+    meta = made.sketch.meta
+    lost, long = len(meta.dropped_not_finite), len(meta.too_long)
+    if 2 * made.kept < made.asked or len(made.sketch.rows) < 2:
         return (
             f"expected finite gradients of {made.asked} examples, found {made.kept} "
             f"({lost} not finite, {long} too long for base_model.max_length)"
         )
-    if made.meta["no_signal"] == made.kept:
+    if meta.no_signal == made.kept:
         return (
             f"expected a gradient of some example, found none of {made.kept}: every group of "
             "completions had equal rewards; take more generations or easier prompts"
@@ -195,5 +198,5 @@ STEP = Step(
     keys=usable,
     recipe=_recipe,
     make=_make,
-    version="2",  # 2: packed, with norms and distortion; objectives and task vectors
+    version="3",  # 3: without the mean; 2: packed, with norms and distortion; objectives
 )

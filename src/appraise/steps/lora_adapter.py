@@ -13,14 +13,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from appraise.errors import ModelError
+from appraise.examples.example import Example
+from appraise.language_model.mixes import TARGET, mix_of
+from appraise.language_model.prompts import fits
+from appraise.language_model.protocols import Tokenizer
 from appraise.project import Project, Recipe
+from appraise.records.examples import read
 from appraise.settings.model import BaseModelParams
 from appraise.settings.training import LoraAdapterParams
 from appraise.steps.step import Step
-from appraise.storage.files import read_json, read_table, write_json
+from appraise.storage.files import read_json, write_json
+
+Fitting = Callable[[str, Path], list[Example]]
 
 
 def keys(project: Project) -> list[str]:
@@ -60,74 +66,67 @@ def _recipe(project: Project, key: str) -> Recipe:
 def _make(project: Project, keys: Sequence[str]) -> None:
     from tqdm import tqdm
 
-    from appraise.language_model import base, training
-    from appraise.language_model.sketcher import placement
+    from appraise.language_model import adapters, base, training
+    from appraise.language_model.placement import Placement
     from appraise.language_model.trunk import Trunk
 
     folder, params = project.open("base_model"), project.params.base_model
     sketches = project.params.gradient_sketches
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
-    model = base.load(folder, *placement(sketches.device, sketches.dtype))
+    model = base.load(folder, Placement.of(sketches.device, sketches.dtype))
     trunk, fitting = Trunk(model, params.lora), cache(partial(_fitting, tokenizer, params))
     for key in keys:
         settings = project.params.lora_adapter.model_copy(
             update={"target_share": _target_share(project, key)}
         )
-        batches = _batches(project, key, settings, fitting)
-        adapted = training.with_adapter(model, params.lora, a)
+        mix = mix_of(_pools(project, key, settings, fitting), settings)
+        adapted = adapters.with_adapter(model, params.lora, a)
         bar = tqdm(
-            total=len(batches),
+            total=settings.steps,
             desc=f"{STEP.noun} {key}",
             unit="step",
             file=sys.stderr,
-            disable=not batches,
+            disable=mix is None,
         )
         with bar, STEP.writing(project, key) as written:
             done = training.train(
-                adapted, trunk, tokenizer, batches, sketches.objective, params, settings, bar.update
+                adapted, trunk, tokenizer, mix, sketches.objective, params, settings, bar.update
             )
-            training.save(adapted, written)
-            write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
+            adapters.save(adapted, written)
+            write_json(written / "training.json", asdict(done))
         model = adapted.unload().eval().requires_grad_(False)
 
 
-def _batches(
-    project: Project, key: str, settings: LoraAdapterParams, fitting: Callable[..., list[Any]]
-) -> list[list[tuple[str, Any]]]:
-    """The rows of each step, each with the name of its dataset."""
-    from appraise.language_model.training import TARGET, plan
-
-    tables = {
+def _pools(
+    project: Project, key: str, settings: LoraAdapterParams, fitting: Fitting
+) -> dict[str, list[Example]]:
+    """The examples that the mix may draw, by the names of their datasets."""
+    pools = {
         dataset: fitting(dataset, project.open("auxiliary_datasets", dataset) / "examples.parquet")
         for dataset in _subset(project, key)
     }
-    sizes = {dataset: len(table) for dataset, table in tables.items()}
     if settings.target_share > 0:
         target = key.split("/")[0]
-        tables[TARGET] = fitting(TARGET, project.open("target_sets", target) / "train.parquet")
-    sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
-    rows = [(dataset, tables[dataset][number]) for dataset, number in sequence]
-    size = settings.batch_size
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+        pools[TARGET] = fitting(TARGET, project.open("target_sets", target) / "train.parquet")
+    return pools
 
 
-def _fitting(tokenizer: Any, params: BaseModelParams, name: str, path: Path) -> list[Any]:
-    """Of a dataset, or of the target, the rows whose completions leave room for their prompts.
+def _fitting(tokenizer: Tokenizer, params: BaseModelParams, name: str, path: Path) -> list[Example]:
+    """Of a dataset, or of the target, the examples whose completions leave room for their prompts.
 
     Lengths were checked when the data came in, but a chat format adds tokens of its own. How many
-    rows are left out is told.
+    are left out is printed.
     """
-    from appraise.language_model.objectives import fits
-
-    rows: list[Any] = read_table(path).to_dict("records")
-    fitting = [row for row in rows if fits(tokenizer, params, row)]
-    if rows and not fitting:
+    examples = read(path)
+    fitting = [example for example in examples if fits(tokenizer, params, example)]
+    if examples and not fitting:
         raise ModelError(
             f"{STEP.noun}: expected rows of {name} of at most {params.max_length} "
-            f"tokens, found none among {len(rows)}; raise base_model.max_length"
+            f"tokens, found none among {len(examples)}; raise base_model.max_length"
         )
-    if len(fitting) < len(rows):
-        print(f"{STEP.noun}: {len(rows) - len(fitting)} rows of {name} too long", file=sys.stderr)
+    if len(fitting) < len(examples):
+        left = len(examples) - len(fitting)
+        print(f"{STEP.noun}: {left} rows of {name} too long", file=sys.stderr)
     return fitting
 
 

@@ -35,15 +35,16 @@ def _make(project: Project, keys: Sequence[str]) -> None:
         work = sha256_json(_recipe(project, key).as_json())
         orders.append(Order(key, path, None, count, work, project.partial(STEP.noun, key)))
     for made in sketched(project, orders, STEP.noun):
-        lost = [*made.meta["dropped_not_finite"], *made.meta["too_long"]]
-        if lost or made.meta["no_signal"] == made.kept:
+        meta = made.sketch.meta
+        lost = [*meta.dropped_not_finite, *meta.too_long]
+        if lost or meta.no_signal == made.kept:
             raise ModelError(
                 f"target {made.order.key}: expected finite gradients of all {made.asked} value "
                 f"examples, found none of {', '.join(lost[:5]) or 'any: all rewards are equal'}; "
                 "remove them from the target's source"
             )
         with STEP.writing(project, made.order.key, made.measured) as folder:
-            made.write(folder)
+            made.sketch.write(folder)
         made.forget()
 
 
@@ -54,5 +55,5 @@ STEP = Step(
     keys=each_target,
     recipe=_recipe,
     make=_make,
-    version="2",
+    version="3",  # 3: without the mean, which nothing read
 )
