@@ -80,12 +80,19 @@ class Fact:
         value: works it out for a partition; of JSON's types.
         nouns: the steps whose outputs it is taken from.
         settings: the settings that it is taken from.
+        large: the recipe has its hash in place of the value.
     """
 
     name: str
     value: Callable[[Project, str], Any]
     nouns: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    large: bool = False
+
+    def stated(self, project: Project, key: str) -> Any:
+        """The value as the recipe has it."""
+        value = self.value(project, key)
+        return {"sha256": sha256_json(value)} if self.large else value
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class Reads:
         return Recipe(
             version=version,
             settings={name: _setting(project.params, name, key) for name in self.settings},
-            facts={fact.name: fact.value(project, key) for fact in self.facts},
+            facts={fact.name: fact.stated(project, key) for fact in self.facts},
             inputs=inputs,
             outside={name: sha256_file(path) for name, path in outside.items()},
         )
@@ -248,11 +255,23 @@ class Given:
         return self._project.open(noun, key)
 
     def fact(self, name: str) -> Any:
-        """The value of a declared fact."""
-        try:
+        """The value of a declared fact.
+
+        Raises:
+            ArtifactError: it is not what it was when the recipe was made.
+        """
+        declared = next((fact for fact in self._reads.facts if fact.name == name), None)
+        if declared is None:
+            raise Undeclared(f"{self._noun}: fact {name}: read, but not declared")
+        if not declared.large:
             return self.recipe.facts[name]
-        except KeyError:
-            raise Undeclared(f"{self._noun}: fact {name}: read, but not declared") from None
+        value = declared.value(self._project, self.key)
+        if {"sha256": sha256_json(value)} != self.recipe.facts[name]:
+            raise ArtifactError(
+                f"{self._noun} {self.key}: {name} changed while this was computed; run the step "
+                "again"
+            )
+        return value
 
     def outside(self, name: str) -> Path:
         """A file outside of `data/`."""

@@ -71,6 +71,9 @@ class SketchMeta:
         distortion: how far squared norms moved; None without examples.
     """
 
+    FILE: ClassVar[str] = SKETCH
+    SCHEMA: ClassVar[int] = 2
+
     alike: MadeAlike
     native_dimension: int
     batch_invariant: bool
@@ -136,6 +139,7 @@ class Sketch:
         completions: sampled on the way; written, and not read back.
     """
 
+    FILE: ClassVar[str] = SKETCH
     SCHEMA: ClassVar[int] = 2
 
     rows: NDArray[np.float32]

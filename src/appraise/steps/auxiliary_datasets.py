@@ -26,7 +26,8 @@ from appraise.records.set_aside import WhySetAside
 from appraise.records.tables import DatasetExamples, Fingerprints, TokenizerFile
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Record, Step
-from appraise.steps.target_sets import LENGTHS, PAIRS, token_counter
+from appraise.steps.base_model import FORMAT
+from appraise.steps.target_sets import PAIRS, token_counter
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ STEP = Step(
     partitions="dataset",
     keys=Keys(_ids, nouns=("offers",)),
     reads=Reads(
-        settings=("auxiliary_datasets", *LENGTHS),
+        settings=("auxiliary_datasets", *FORMAT),
         parts=(
             Part("target_sets", (Fingerprints,), all_targets),
             Part("base_model", (TokenizerFile,)),

@@ -193,12 +193,13 @@ STEP = Step(
             Part(TARGETS, (Sketch,), _targets_of_a_large_pool),
         ),
         facts=(
-            Fact("datasets", _sketched, nouns=(DATASETS,)),
+            Fact("datasets", _sketched, nouns=(DATASETS,), large=True),
             Fact(
                 "asked",
                 _asked,
                 nouns=("offers", DATASETS),
                 settings=("kmm_weights", "kernel_matrix.normalize"),
+                large=True,
             ),
         ),
     ),

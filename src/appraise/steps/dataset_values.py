@@ -135,7 +135,7 @@ class _Collected:
             rows=[sketch.rows for sketch in sketches],
             keys=[
                 [
-                    seeded_rank(example, sketch.meta.sketched.seed)
+                    seeded_rank(example, sketch.meta.alike.seed)
                     for example in sketch.meta.example_ids
                 ]
                 for sketch in sketches
@@ -150,8 +150,8 @@ def _checked(kernel: Kernel) -> KernelEvidence:
 
 def _vectors(kernel: Kernel) -> Vectors:
     """What the sketches are of; task vectors say how they were made, too."""
-    stated = kernel.sketched.vectors or "gradients"
-    return "task_vectors" if stated.startswith("task_vectors") else "gradients"
+    made = kernel.sketched.vectors
+    return "task_vectors" if made.startswith("task_vectors") else "gradients"
 
 
 STEP = Step(
@@ -170,7 +170,7 @@ STEP = Step(
             Part(DATASETS, (Sketch,), kernel_ids),
             Part(TARGETS, (Sketch,), own_target),
         ),
-        facts=(Fact("offered", _offered, nouns=("offers",)),),
+        facts=(Fact("offered", _offered, nouns=("offers", "kernel_matrix")),),
     ),
     reads_of={
         method.name: Reads(settings=() if method.section is None else (method.section,))

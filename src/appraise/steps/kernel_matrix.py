@@ -28,8 +28,8 @@ from appraise.numerics.projection import kernel_standard_error
 from appraise.project import Project
 from appraise.project.reads import Fact, Given, Part, Reads, all_targets
 from appraise.records.candidates import Candidates
-from appraise.records.kernel import Kernel, KernelFacts, Sketched, StandardError
-from appraise.records.sketch import Sketch, SketchMeta
+from appraise.records.kernel import Kernel, KernelFacts, StandardError
+from appraise.records.sketch import MadeAlike, Sketch, SketchMeta
 from appraise.settings.valuation import KernelMatrixParams
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, whole
@@ -62,7 +62,7 @@ class _Gradient:
     vector: Floats
     norm: float
     noise: float
-    sketched: Sketched
+    sketched: MadeAlike
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,16 @@ def _read(given: Given, names: Sequence[Name], progress: Progress) -> dict[Name,
         except SolverError as error:
             raise ArtifactError(f"{name}: {error}") from None
         norm, noise = mean_norm(sketch.rows), noise_share(sketch.rows)
-        gradients[name] = _Gradient(vector, norm, noise, sketch.meta.sketched)
+        gradients[name] = _Gradient(vector, norm, noise, sketch.meta.alike)
         progress.step()
     return gradients
 
 
-def _check_alike(sketched: Mapping[Name, Sketched]) -> Sketched:
+def _check_alike(sketched: Mapping[Name, MadeAlike]) -> MadeAlike:
     """What all sketches have in common; ArtifactError names the odd one."""
     usual = Counter(sketched.values()).most_common(1)[0][0]
     for name in sorted(sketched, key=str):
-        for part, expected in usual:
+        for part, expected in vars(usual).items():
             actual = getattr(sketched[name], part)
             if actual != expected:
                 raise ArtifactError(
@@ -262,7 +262,7 @@ STEP = Step(
             Part(DATASETS, (Sketch,), candidate_ids),
             Part(TARGETS, (Sketch,), all_targets),
         ),
-        facts=(Fact("datasets", candidate_ids, nouns=("candidates",)),),
+        facts=(Fact("datasets", candidate_ids, nouns=("candidates",), large=True),),
     ),
     writes=(Kernel, KernelFacts),
     make=_make,

@@ -8,6 +8,8 @@ of their value split, which is what a seller may have seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from appraise.examples.example import Example
 from appraise.examples.near_copies import NearCopy, near_copies, whose
@@ -27,6 +29,23 @@ def in_order(project: Project, _: str = "") -> list[str]:
     """The datasets that were not set aside when they came in, in the order of registration."""
     order = project.read(Offers, "offers").order
     return [key for key in order if project.set_aside(_DATASETS, key) is None]
+
+
+def copied_rows(project: Project, dataset: str) -> list[str]:
+    """Ids of the rows of a dataset that others had first, sorted."""
+    folder = project.open("near_copies", files=[CopiesTable.FILE])
+    content = project.content("near_copies", file=CopiesTable.FILE)
+    return _copied(folder, content).get(dataset, [])
+
+
+@lru_cache(maxsize=8)
+def _copied(folder: Path, content: str) -> dict[str, list[str]]:  # noqa: ARG001 (content is a key)
+    return CopiesTable.read(folder).by_dataset
+
+
+def copied_of(project: Project, dataset: str) -> list[tuple[str, int]]:
+    """Whose rows a dataset has, and how many; most first."""
+    return project.read(CopiesSummary, "near_copies")[dataset].most_first()
 
 
 def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
@@ -88,7 +107,7 @@ STEP = Step(
             Part(_DATASETS, (DatasetExamples,), in_order),
             Part(_TARGETS, (ValueSplit,), all_targets),
         ),
-        facts=(Fact("order", in_order, nouns=("offers", _DATASETS)),),
+        facts=(Fact("order", in_order, nouns=("offers", _DATASETS), large=True),),
     ),
     writes=(CopiesTable, CopiesSummary),
     make=_make,

@@ -13,7 +13,7 @@ class Progress:
     """One bar for a run of a step: of partitions, unless the step counts something smaller."""
 
     def __init__(self, noun: str, partitions: int) -> None:
-        self._noun = noun
+        self.noun = noun
         self._bar = tqdm(
             total=partitions, desc=noun, unit="partition", disable=None, file=sys.stderr,
             smoothing=0.02,
@@ -25,7 +25,7 @@ class Progress:
         self._by_partition = False
         self._bar.reset(total)
         self._bar.unit = unit
-        self._bar.set_description(f"{self._noun} {of}".strip())
+        self._bar.set_description(f"{self.noun} {of}".strip())
 
     def step(self, units: int = 1, note: str = "") -> None:
         """So many more are done."""
@@ -45,7 +45,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line for whoever watches."""
-        self._bar.write(f"{self._noun}: {line}", file=sys.stderr)
+        self._bar.write(f"{self.noun}: {line}", file=sys.stderr)
 
     def partition_done(self) -> None:
         """A partition is on disk."""

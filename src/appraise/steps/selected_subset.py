@@ -139,6 +139,11 @@ class _Buyer:
         return table.numbers("weight"), means
 
     @property
+    def _ranks_by_its_proof(self) -> bool:
+        """Whether the policy's values are the optimum of the program that rates sets."""
+        return self.policy.method is not None and [self._own] == self.given.fact("proving")
+
+    @property
     def _own(self) -> str:
         return joined(target_of(self.given.key), str(self.policy.method))
 
@@ -146,13 +151,14 @@ class _Buyer:
         params, given = self.given.params.selected_subset, self.given
         prices, _ = Offered.model_validate(given.fact("offered")).of(self.ids)
         limits = BuyerLimits(np.array(prices), self._lots(), params.k, params.budget)
+        own = self.proof if self._ranks_by_its_proof else None
         return Question(
             ids=tuple(self.ids),
             limits=limits,
             values=self.values,
             mean_values=self.mean_values,
-            program=None if self.proof is None else self.proof.program,
-            lam=None if self.proof is None else self.proof.lam,
+            program=None if own is None else own.program,
+            lam=None if own is None else own.lam,
             seed=given.fact("seed") or 0,
             time_limit=given.fact("time_limit") or 0.0,
         )
@@ -239,11 +245,11 @@ class _Buyer:
         choose, question = self.policy.choose, self.question
         points = frontier(choose, question)
         slopes = shadow_prices(points, question.limits)
-        certificate = None if self.proof is None else self.proof.certificate
+        certificate = None
+        if self.proof is not None and self._ranks_by_its_proof:
+            certificate = self.proof.certificate
         rate = None if certificate is None else certificate.exchange_rate
         scale = None if certificate is None or rate is None else certificate.penalty_scale
-        if self.proof is None or not METHODS[str(self.policy.method)].proves:
-            rate = scale = None  # prices are no part of the values that this policy ranks by
         return Alternatives(
             exchange_rate=rate,
             shadow_price=None if slopes is None else ShadowPrice(more=slopes[0], less=slopes[1]),
@@ -296,7 +302,7 @@ STEP = Step(
             Part(VALUES, (Resamples,), _resampled),
         ),
         facts=(
-            Fact("offered", _offered, nouns=("offers",)),
+            Fact("offered", _offered, nouns=("offers", "kernel_matrix")),
             Fact("sold", _sold, nouns=("offers",)),
             Fact("proving", proving, settings=METHOD_NAMES),
             Fact("decides", decides, settings=("selected_subset.decide_by",)),

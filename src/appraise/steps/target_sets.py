@@ -26,10 +26,10 @@ from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.cards import TargetCard
 from appraise.records.tables import SPLITS, Fingerprints, TokenizerFile
 from appraise.settings.data import Component
+from appraise.steps.base_model import FORMAT
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Record, Step, each_target
 
-LENGTHS = tuple(f"base_model.{name}" for name in ("prompt", "completion", "chat", "max_length"))
 
 
 def _pairs(project: Project, _: str) -> bool:
@@ -100,7 +100,7 @@ STEP = Step(
     partitions="target",
     keys=each_target,
     reads=Reads(
-        settings=("target_sets.*", "auxiliary_datasets.max_row_bytes", *LENGTHS),
+        settings=("target_sets.*", "auxiliary_datasets.max_row_bytes", *FORMAT),
         parts=(Part("base_model", (TokenizerFile,)),),
         facts=(PAIRS,),
         outside=_sources,
