@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from appraise.settings.section import Name, Positive, Section
 
@@ -75,17 +75,22 @@ class KmmWeightsParams(Section):
 
 
 class SelectedSubsetParams(Section):
-    """What is bought by which policy; `time_limit` is in seconds, of a mixed-integer program."""
+    """What is bought by which policy; `time_limit` is in seconds, of a mixed-integer program.
+
+    The purchase of policy `decide_by` is the decision; the others are what it is compared with.
+    """
 
     policies: tuple[Policy, ...] = ("none", "kmm", "one_step", "random")
+    decide_by: str = "kmm"
     k: Positive = 3
     budget: Annotated[float, Field(gt=0)] | None = None
     time_limit: Annotated[float, Field(gt=0)] = 60.0
     seed: int = 0
 
-    @field_validator("policies")
-    @classmethod
-    def _bought_first(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(policies)) != len(policies) or "kmm" not in policies:
-            raise ValueError("must name each policy once, kmm among them")
-        return policies
+    @model_validator(mode="after")
+    def _each_once(self) -> SelectedSubsetParams:
+        if len(set(self.policies)) != len(self.policies) or self.decide_by not in self.policies:
+            raise ValueError(
+                f"policies must name each policy once, {self.decide_by} (decide_by) among them"
+            )
+        return self
