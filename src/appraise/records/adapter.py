@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-import numpy as np
-import pandas as pd
-
-from appraise.numerics.kernel import Floats
 from appraise.records.record import JsonRecord, Part, TableRecord
 
 
@@ -91,16 +87,3 @@ class ItemsTable(TableRecord):
     def items(self) -> list[tuple[str, str]]:
         """Component and id of each."""
         return list(zip(self.texts("component"), self.texts("id"), strict=True))
-
-    def nats(self) -> Floats:
-        """Negative log-likelihood (n,) of each completion."""
-        return self.numbers("nats")
-
-    def tokens(self) -> np.ndarray:
-        """Tokens (n,) int64 of each completion."""
-        return self.table["tokens"].to_numpy("int64")
-
-    @classmethod
-    def of(cls, table: pd.DataFrame) -> Self:
-        """The record, of its rows."""
-        return cls(table)

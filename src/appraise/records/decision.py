@@ -58,6 +58,21 @@ class Asked(Part):
         value = mapping(self.params.get(section, {})).get(name)
         return value if isinstance(value, Setting) else None
 
+    @property
+    def priced(self) -> bool:
+        """Whether a dataset must earn its place in proportion to its price."""
+        return self.setting("kmm_weights", "penalty") == "price"
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals of what datasets are worth."""
+        return float(self.setting("kmm_weights", "confidence") or 0)
+
+    @property
+    def resamples(self) -> int:
+        """How often the sketches' rows were drawn anew."""
+        return int(self.setting("kmm_weights", "bootstraps") or 0)
+
 
 class Cover(Part):
     """A dataset that teaches part of the same.
@@ -293,7 +308,7 @@ class Decision(JsonRecord):
     SCHEMA: ClassVar[int] = 4
     STEP: ClassVar[str] = "valuation_decision"
 
-    layout: Layout = Field(LAYOUT, validation_alias="schema", serialization_alias="schema")
+    layout: Layout = Field(default=LAYOUT, validation_alias="schema", serialization_alias="schema")
     decision_id: Sha256
     target: str
     title: str

@@ -12,6 +12,7 @@ from appraise.storage.files import write_bytes
 
 STEP = "decision_outcome"
 Layout = Literal["appraise/outcome/2"]
+LAYOUT: Layout = "appraise/outcome/2"
 
 
 class PolicyScore(Part):
@@ -68,9 +69,7 @@ class Outcome(JsonRecord):
     SCHEMA: ClassVar[int] = 2
     STEP: ClassVar[str] = STEP
 
-    layout: Layout = Field(
-        "appraise/outcome/2", validation_alias="schema", serialization_alias="schema"
-    )
+    layout: Layout = Field(default=LAYOUT, validation_alias="schema", serialization_alias="schema")
     decision_id: str
     policy: str
     items: int

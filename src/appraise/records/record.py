@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,9 @@ class Record(Protocol):
         """Write it to a partition's folder; the same content gives the same bytes."""
 
 
+R = TypeVar("R", bound=Record)
+
+
 def misfit(path: Path, step: str, expected: str, found: str) -> ArtifactError:
     """The error for a file that does not fit its record."""
     command = step.replace("_", "-")
@@ -74,9 +77,11 @@ def misfit(path: Path, step: str, expected: str, found: str) -> ArtifactError:
     )
 
 
-def is_there(record: type[Record], folder: Path) -> bool:
-    """Whether a partition has this file: of what a method may or may not say."""
-    return (folder / record.FILE).is_file()
+def read_if_there(record: type[R], folder: Path | None) -> R | None:
+    """A record that a method may or may not write; None where there is no such file, or folder."""
+    if folder is None or not (folder / record.FILE).is_file():
+        return None
+    return record.read(folder)
 
 
 class Part(BaseModel):
@@ -183,9 +188,6 @@ class TableRecord:
     def write(self, folder: Path) -> None:
         """Write it, without an index."""
         write_table(folder / self.FILE, self.table)
-
-    def __len__(self) -> int:
-        return len(self.table)
 
     def texts(self, column: str) -> list[str]:
         """A column of text."""
