@@ -10,29 +10,22 @@ from dagster import DagsterInstance
 from dagster._core.execution.plan.objects import StepFailureData
 
 from appraise.cli.main import errors_in_one_line
-from appraise.errors import AppraiseError, ArtifactError
+from appraise.errors import AppraiseError
 from appraise.orchestration.definitions import pipeline_of
 from appraise.orchestration.jobs import everything
 from appraise.project import Project
 from appraise.review.summary import summary
 
-SETTINGS = Path("infra") / "dagster.yaml"
-CHECKOUT = Path(__file__).resolve().parent.parent
-PACKAGED = Path(__file__).with_name("dagster.yaml")  # in a wheel
+SETTINGS = Path(__file__).with_name("dagster.yaml")  # a link to infra/; in a wheel the file itself
 
 
 def prepare_home(root: Path) -> Path:
-    """DAGSTER_HOME, with our `dagster.yaml` unless there is one."""
+    """DAGSTER_HOME, with the project's `infra/dagster.yaml` or ours unless it has one."""
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(root / ".dagster")))
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").is_file():
-        ours = [*(folder / SETTINGS for folder in (root, CHECKOUT)), PACKAGED]
-        settings = next((path for path in ours if path.is_file()), None)
-        if settings is None:
-            raise ArtifactError(
-                f"{ours[0]}: expected Dagster's settings, found no file; restore it from the "
-                "repository"
-            )
+        own = root / "infra" / "dagster.yaml"
+        settings = own if own.is_file() else SETTINGS
         (home / "dagster.yaml").write_bytes(settings.read_bytes())
     return home
 
