@@ -17,9 +17,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from appraise.policies import POLICIES
 from appraise.presentation.comparisons import change, standing, verdict_sentence
 from appraise.presentation.costs import Cost
-from appraise.presentation.policies import OURS, meaning_of, title_of
 from appraise.presentation.valuation_pictures import measure
 from appraise.presentation.wording import (
     listed,
@@ -36,6 +36,7 @@ from appraise.records.outcome import Comparison, Outcome, PolicyScore
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "report.html.j2"
+OURS = ("This decision", "the datasets bought above")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _rows(outcome: Outcome) -> list[ReportRow]:
         ends = {"low": score.low, "loss": score.loss, "high": score.high}
         at = {name: round(6 + 88 * (end - left) / width, 2) for name, end in ends.items()}
         ours = policy == outcome.policy
-        title, meaning = OURS if ours else (title_of(policy), meaning_of(policy))
+        title, meaning = OURS if ours else (POLICIES[policy].title, POLICIES[policy].meaning)
         rows.append(ReportRow(policy, title, meaning, score, at, ours))
     return sorted(rows, key=lambda row: (row.score.loss, row.policy))
 

@@ -21,12 +21,12 @@ from pydantic import (
 )
 
 from appraise.errors import ParamsError
-from appraise.methods import METHODS
-from appraise.policies import POLICIES
 from appraise.language_model.mixes import MIXES
+from appraise.methods import METHODS
 from appraise.objectives import OBJECTIVES
 from appraise.objectives.objective import Objective
 from appraise.objectives.sft import Sft
+from appraise.policies import POLICIES
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
     NearCopiesParams,

@@ -24,9 +24,9 @@ from appraise.records.cards import DatasetCard, ValidationChecks
 from appraise.records.offers import Offer, Offers
 from appraise.records.set_aside import WhySetAside
 from appraise.records.tables import DatasetExamples, Fingerprints, TokenizerFile
+from appraise.steps.base_model import FORMAT
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Record, Step
-from appraise.steps.base_model import FORMAT
 from appraise.steps.target_sets import PAIRS, token_counter
 
 

@@ -17,7 +17,6 @@ from appraise.settings.model import BaseModelParams
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, whole
 
-
 # What later steps read of the section: the prompt's format, and all that decides a gradient.
 FORMAT = tuple(f"base_model.{name}" for name in ("prompt", "completion", "chat", "max_length"))
 USED = (*FORMAT, "base_model.lora")

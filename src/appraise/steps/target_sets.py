@@ -31,7 +31,6 @@ from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Record, Step, each_target
 
 
-
 def _pairs(project: Project, _: str) -> bool:
     return project.params.gradient_sketches.objective.pairs
 
