@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagster import MetadataValue
 
 from appraise.assets import checks
-from appraise.assets.tables import table
+from appraise.assets.tables import Metadata, table
 from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
+from appraise.records.cards import DatasetCard, TargetCard
+from appraise.records.copies import CopiesSummary
+from appraise.records.offers import Offers
 from appraise.storage.files import read_json
 
 

@@ -226,8 +226,8 @@ def summary(project: Project, target: str | None) -> None:
 @click.pass_obj
 def costs(project: Project, target: str | None, as_json: bool) -> None:
     """Say what looking at the datasets cost: examples, tokens, seconds, storage of each sketch."""
+    from appraise.presentation.costs import total
     from appraise.review.sketch_costs import costs as count
-    from appraise.review.sketch_costs import total
 
     for name in [target] if target else project.params.target_sets:
         found = count(project, name)
@@ -261,7 +261,7 @@ def agreement(project: Project, other: Path, target: str | None, as_json: bool) 
 
     found = compare(project, Project(other), target)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found.as_json()))
         return
     for line in lines(found):
         click.echo(line)
