@@ -101,6 +101,12 @@ def speed(made: Project) -> float:
     return sum(one.tokens for one in every) / sum(one.seconds or 0.0 for one in every)
 
 
+def solved(made: Project) -> SolvedProgram:
+    """The target's program and its solution."""
+    kernel = Kernel.read(made.open("kernel_matrix"))
+    return SolvedProgram.read(made.open("kmm_weights", TARGET), kernel, TARGET)
+
+
 def line(value_with: str, buy_for: str, one: TargetAgreement, rate: float) -> str:
     """A row of the table."""
     (low, high), w = one.interval, one.weights
@@ -122,11 +128,10 @@ class Yardstick:
     """The demo against itself: what a verdict is when only rows, or nothing but luck, differ."""
 
     def __init__(self, made: Project) -> None:
-        kernel = Kernel.read(made.open("kernel_matrix"))
-        solved = SolvedProgram.read(made.open("kmm_weights", TARGET), kernel, TARGET)
-        self.program, self.k = solved.program, made.params.selected_subset.k
-        self.part = float(solved.certificate.relative_lambda or 1)
-        self.tables = [_rows(made, "gradient_sketches", name) for name in solved.weights.ids]
+        found = solved(made)
+        self.program, self.k = found.program, made.params.selected_subset.k
+        self.part = float(found.certificate.relative_lambda or 1)
+        self.tables = [_rows(made, "gradient_sketches", name) for name in found.weights.ids]
         self.target = mean_gradient(_rows(made, "target_sketches", TARGET))
 
     def valued(self, tables: Sequence[Array]) -> pure.Valued:
@@ -188,10 +193,14 @@ def scatter(made: dict[str, Project]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
-    programs = {name: solved(one, TARGET)[:2] for name, one in made.items()}
+    programs = {name: solved(one) for name, one in made.items()}
     for name in (DEMO, CUT):
-        for place, read in enumerate((lambda two: two[0].c, lambda two: two[1]["weight"])):
-            x, y = read(programs[ALL]), read(programs[name])
+        of, other = programs[ALL], programs[name]
+        pairs = (
+            (of.program.c, other.program.c),
+            (of.weights.numbers("weight"), other.weights.numbers("weight")),
+        )
+        for place, (x, y) in enumerate(pairs):
             axes[place].scatter(x, y, label=name, alpha=0.8, s=22)
     for place, title in enumerate(("alignment c", "weight w")):
         axes[place].axline((0, 0), slope=1, color="0.8", linewidth=1, zorder=0)

@@ -1,6 +1,6 @@
 """From a prompt and a completion to tokens: one encoding for sketches, training and evaluation.
 
-A prompt is a text or a conversation (`examples.conversations`). It is put to the model by the
+A prompt is a text or a conversation (`examples.example`). It is put to the model by the
 base model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
 """
 
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from appraise.errors import ModelError
-from appraise.examples.conversations import Messages, messages_of
+from appraise.examples.conversations import as_messages
+from appraise.examples.example import Prompt
+from appraise.examples.plain import plain_texts
 from appraise.settings.model import BaseModelParams
 
 
@@ -39,7 +41,7 @@ class Encoded:
         return len(self.ids) - self.n_prompt
 
 
-def encode(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> Encoded:
+def encode(tokenizer: Any, params: BaseModelParams, prompt: Prompt, completion: str) -> Encoded:
     """Tokens of a prompt with its completion; what is too long loses the prompt's start.
 
     Raises:
@@ -101,7 +103,9 @@ def begins_with(tokenizer: Any) -> int | None:
     return first[0] if first == [tokenizer.bos_token_id] else None
 
 
-def texts(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
+def texts(
+    tokenizer: Any, params: BaseModelParams, prompt: Prompt, completion: str
+) -> tuple[str, str]:
     """Prompt and completion as the model reads them: by template, or in its chat format.
 
     Raises:
@@ -114,29 +118,14 @@ def texts(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str)
             "base_model.chat: expected a tokenizer with a chat template, found none; "
             "set chat: false and give base_model.prompt"
         )
-    messages = messages_of(prompt) or [{"role": "user", "content": prompt}]
+    messages = as_messages(prompt)
     asked = _rendered(tokenizer, messages, add_generation_prompt=True)
     whole = _rendered(tokenizer, [*messages, {"role": "assistant", "content": completion}])
     answer = whole.removeprefix(asked) if whole.startswith(asked) else completion
     return asked, _ended(answer, completion.strip(), tokenizer.eos_token or "")
 
 
-def plain_texts(params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
-    """Prompt and completion without a chat format.
-
-    The turns of a conversation are lines in place of `base_model.prompt`, and the last one is the
-    assistant's to fill: `User: …`, `Assistant: …`, `User: …`, `Assistant:`.
-    """
-    messages = messages_of(prompt)
-    if messages is None:
-        asked = params.prompt.replace("{prompt}", prompt)
-    else:
-        turns = [f"{one['role'].capitalize()}: {one['content']}\n" for one in messages]
-        asked = "".join(turns) + "Assistant:"
-    return asked, params.completion.replace("{completion}", completion)
-
-
-def _rendered(tokenizer: Any, messages: Messages, **how: bool) -> str:
+def _rendered(tokenizer: Any, messages: list[dict[str, str]], **how: bool) -> str:
     from jinja2 import TemplateError
 
     try:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from appraise.errors import ArtifactError
+from appraise.examples.auxiliary import DatasetCounts
+from appraise.examples.targets import ComponentCounts
+from appraise.examples.verdicts import CheckResult
 from appraise.records.offers import Offer
-from appraise.storage.files import read_json
+from appraise.settings.section import describe
+from appraise.storage.files import read_json, write_json
 
-
-@dataclass(frozen=True)
-class DatasetCounts:
-    """What became of a dataset's rows.
-
-    Attributes:
-        rows: in the source.
-        usable: valid, each once, and in no target.
-        kept: of them; 0 where the dataset is set aside.
-        dropped: why → rows.
-        overlap: target → otherwise usable rows that it has too.
-    """
-
-    rows: int
-    usable: int
-    kept: int
-    dropped: Mapping[str, int]
-    overlap: Mapping[str, int]
+CARD, VALIDATION = "card.json", "validation.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,34 +30,35 @@ class DatasetCard:
         counts: what became of its rows; None where they could not be read.
     """
 
-    FILE: ClassVar[str] = "card.json"
+    FILE: ClassVar[str] = CARD
+    SCHEMA: ClassVar[int] = 1
+    STEP: ClassVar[str] = "auxiliary_datasets"
 
     offer: Offer
     counts: DatasetCounts | None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read it."""
-        content = read_json(folder / cls.FILE)
-        offer = Offer(**{name: content[name] for name in Offer.model_fields if name in content})
-        dropped = dict(content.get("dropped") or {})
-        if "dropped" not in content:
+        """Read it; ArtifactError if it is missing, damaged or does not fit."""
+        path = folder / cls.FILE
+        content = _parsed(path, dict[str, JsonValue], read_json(path), cls.STEP)
+        terms = {name: content.pop(name) for name in Offer.model_fields if name in content}
+        offer = _parsed(path, Offer, terms, cls.STEP)
+        dropped = content.get("dropped")
+        if not isinstance(dropped, dict):
             return cls(offer, None)
-        overlap = dropped.pop("overlap")
-        numbers = (content["rows"], content["usable"], content["kept"])
-        return cls(offer, DatasetCounts(*numbers, dropped, overlap))
+        content["overlap"] = dropped.pop("overlap", None)
+        return cls(offer, _parsed(path, DatasetCounts, content, cls.STEP))
 
-
-@dataclass(frozen=True)
-class ComponentCounts:
-    """What became of a component's rows."""
-
-    name: str
-    rows: int
-    usable: int
-    value: int
-    train: int
-    test: int
+    def write(self, folder: Path) -> None:
+        """Write it, with sorted keys."""
+        terms = self.offer.model_dump(mode="json")
+        if self.counts is None:
+            write_json(folder / self.FILE, {**terms, "rows": 0, "usable": 0, "kept": 0})
+            return
+        counts = dataclasses.asdict(self.counts)
+        counts["dropped"] = {**counts["dropped"], "overlap": counts.pop("overlap")}
+        write_json(folder / self.FILE, {**terms, **counts})
 
 
 @dataclass(frozen=True)
@@ -78,15 +70,54 @@ class TargetCard:
         components: what became of each component's rows.
     """
 
-    FILE: ClassVar[str] = "card.json"
+    FILE: ClassVar[str] = CARD
+    SCHEMA: ClassVar[int] = 1
+    STEP: ClassVar[str] = "target_sets"
 
     title: str
     components: tuple[ComponentCounts, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read it."""
-        content = read_json(folder / cls.FILE)
-        names = ("name", "rows", "usable", "value", "train", "test")
-        components = ({name: one[name] for name in names} for one in content["components"])
-        return cls(content["title"], tuple(ComponentCounts(**one) for one in components))
+        """Read it; ArtifactError if it is missing, damaged or does not fit."""
+        path = folder / cls.FILE
+        return _parsed(path, cls, read_json(path), cls.STEP)
+
+    def write(self, folder: Path) -> None:
+        """Write it, with sorted keys."""
+        write_json(folder / self.FILE, dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class ValidationChecks:
+    """The content of a dataset's `validation.json`: what Great Expectations said of its rows.
+
+    Attributes:
+        checks: one for each expectation; none where the rows could not be read.
+    """
+
+    FILE: ClassVar[str] = VALIDATION
+    SCHEMA: ClassVar[int] = 1
+    STEP: ClassVar[str] = "auxiliary_datasets"
+
+    checks: tuple[CheckResult, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it; ArtifactError if it is missing, damaged or does not fit."""
+        path = folder / cls.FILE
+        return cls(_parsed(path, tuple[CheckResult, ...], read_json(path), cls.STEP))
+
+    def write(self, folder: Path) -> None:
+        """Write it, with sorted keys."""
+        write_json(folder / self.FILE, [dataclasses.asdict(check) for check in self.checks])
+
+
+def _parsed(path: Path, kind: type[T], content: Any, step: str) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path}: expected it as this version writes it, found {describe(error)}; "
+            f"run `appraise {step.replace('_', '-')}` again"
+        ) from None

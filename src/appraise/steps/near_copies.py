@@ -8,25 +8,25 @@ of their value split, which is what a seller may have seen.
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from appraise.examples.near_copies import LETTERS, NearCopy, Row, near_copies
+import pandas as pd
+from tqdm import tqdm
+
+from appraise.examples.example import Example
+from appraise.examples.near_copies import LETTERS, NearCopy, near_copies, whose
 from appraise.project import Project, Recipe
+from appraise.records import examples as tables
 from appraise.steps.auxiliary_datasets import STEP as AUXILIARY_DATASETS
 from appraise.steps.offers import read_offers
 from appraise.steps.step import Step, each_target, whole
 from appraise.storage.files import read_table, write_json, write_table
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 COPIES, SUMMARY = "copies.parquet", "copies.json"
 _TARGET = "target:"
-_EXAMPLES, _VALUE = "examples.parquet", "value.parquet"
+_EXAMPLES, _VALUE = tables.EXAMPLES, tables.split_file("value")
 
 
 def in_order(project: Project) -> list[str]:
@@ -67,56 +67,55 @@ def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
-    import pandas as pd
-    from tqdm import tqdm
-
     params, names = project.params.near_copies, in_order(project)
     for key in keys:
         with STEP.writing(project, key) as folder:
-            found: dict[str, list[NearCopy]] = {}
+            copies: dict[str, list[NearCopy]] = {}
             if params.similarity is not None:
                 everything = tqdm(
                     _everything(project, names), desc=STEP.noun, unit="set", file=sys.stderr,
                     disable=None, total=len(names) + len(each_target(project)),
                 )  # fmt: skip
-                found = dict(near_copies(everything, params.similarity))
-            rows = [
-                (name, one.row, one.of, one.of_row, one.similarity)
-                for name in names
-                for one in found.get(name, ())
-            ]
-            columns = ["dataset", "row", "of", "of_row", "similarity"]
-            table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[:4], str))
-            write_table(folder / COPIES, table.astype({"similarity": float}))
-            write_json(folder / SUMMARY, _summary(project, names, table))
+                copies = dict(near_copies(everything, params.similarity))
+            write_table(folder / COPIES, _table(names, copies))
+            write_json(folder / SUMMARY, _summary(project, names, copies))
 
 
-def _everything(project: Project, names: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+def _everything(project: Project, names: Sequence[str]) -> Iterator[tuple[str, Sequence[Example]]]:
     """Targets first, then the datasets in the order of registration."""
     for target in each_target(project):
-        table = read_table(project.open("target_sets", target) / _VALUE)
-        yield f"{_TARGET}{target}", _rows(table)
+        yield f"{_TARGET}{target}", tables.read(project.open("target_sets", target) / _VALUE)
     for name in names:
-        yield name, _rows(read_table(project.open(AUXILIARY_DATASETS.noun, name) / _EXAMPLES))
+        yield name, _examples(project, name)
 
 
-def _rows(table: pd.DataFrame) -> list[Row]:
-    columns = (table[name].astype(str) for name in ("id", "prompt", "completion"))
-    return [Row(*values) for values in zip(*columns, strict=True)]
+def _examples(project: Project, dataset: str) -> list[Example]:
+    return tables.read(project.open(AUXILIARY_DATASETS.noun, dataset) / _EXAMPLES)
 
 
-def _summary(project: Project, names: Sequence[str], table: pd.DataFrame) -> dict[str, Any]:
+def _table(names: Sequence[str], copies: Mapping[str, Sequence[NearCopy]]) -> pd.DataFrame:
+    rows = [
+        (name, copy.row, copy.of, copy.of_row, copy.similarity)
+        for name in names
+        for copy in copies.get(name, ())
+    ]
+    columns = ["dataset", "row", "of", "of_row", "similarity"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[:4], str))
+    return table.astype({"similarity": float})
+
+
+def _summary(
+    project: Project, names: Sequence[str], copies: Mapping[str, Sequence[NearCopy]]
+) -> dict[str, dict[str, object]]:
     """For each dataset how many rows it has, and how many of them each earlier one has."""
-    summary = {}
-    for name in names:
-        examples = read_table(project.open(AUXILIARY_DATASETS.noun, name) / _EXAMPLES)
-        of = Counter(table.loc[table["dataset"] == name, "of"])
-        summary[name] = {
-            "rows": len(examples),
-            "copied": sum(of.values()),
-            "of": {one: of[one] for one in sorted(of, key=lambda one: (-of[one], one))},
+    return {
+        name: {
+            "rows": len(_examples(project, name)),
+            "copied": len(copies.get(name, ())),
+            "of": whose(copies.get(name, ())),
         }
-    return summary
+        for name in names
+    }
 
 
 STEP = Step(
