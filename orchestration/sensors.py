@@ -127,8 +127,7 @@ def _valued(pipeline: Pipeline) -> str | None:
     project = pipeline.project()
     if not project.partitions("offers"):
         return None
-    inputs: dict[str, str] = project.manifest("offers")["inputs"]
-    return inputs.get("pool")
+    return project.manifest("offers").outside.get("pool")
 
 
 def revaluation(pipeline: Pipeline, job: JobDefinition) -> ScheduleDefinition:

@@ -151,11 +151,10 @@ class DecisionRuns:
     def _made(self, noun: str, key: str, need: str) -> bool:
         """Whether a partition is there, made from what is there of `need` under the same key."""
         try:
-            inputs = self._project.manifest(noun, key)["inputs"]
-            used = {n: sha for n, sha in inputs.items() if f"{n}/".startswith(f"{need}/{key}/")}
-            files = [(n.removeprefix(f"{need}/{key}").strip("/"), sha) for n, sha in used.items()]
-            return bool(files) and all(
-                self._project.content(need, key, file or None) == sha for file, sha in files
+            inputs = self._project.manifest(noun, key).inputs
+            used = [each for each in inputs if (each.noun, each.key) == (need, key)]
+            return bool(used) and all(
+                self._project.content(need, key, each.file) == each.sha256 for each in used
             )
         except ArtifactError:
             return False  # not made yet

@@ -36,6 +36,7 @@ from appraise.records.outcome import Comparison, Outcome, PolicyScore
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "report.html.j2"
+BASE = [name for name, policy in POLICIES.items() if not policy.trains]  # the model as it is
 OURS = ("This decision", "the datasets bought above")
 
 
@@ -85,11 +86,11 @@ class ReportOutcome:
     @classmethod
     def of(cls, outcome: Outcome) -> ReportOutcome:
         """As the page shows it."""
-        to_base = next((pair for pair in outcome.comparisons if pair.b == "none"), None)
+        to_base = next((pair for pair in outcome.comparisons if pair.b in BASE), None)
         return cls(
             found=outcome,
             rows=_rows(outcome),
-            base=outcome.policies.get("none"),
+            base=next((outcome.policies[name] for name in BASE if name in outcome.policies), None),
             change=change(to_base) if to_base else "",
             standing=standing([pair for pair in outcome.comparisons if pair is not to_base]),
             right_answer=math.exp(-outcome.ours.loss),

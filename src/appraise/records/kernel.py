@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 from appraise.errors import ArtifactError
 from appraise.numerics.kernel import Floats
 from appraise.records.record import ArrayRecord, Arrays, Json, JsonRecord, Part, mapping, texts
+from appraise.records.sketch import MadeAlike
 
 KERNEL, TRANSFER = "kernel_matrix", "transfer_matrix"
 DATASETS, TARGETS = "gradient_sketches", "target_sketches"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from appraise.errors import ArtifactError
 from appraise.numerics.limits import Limits, limits
@@ -12,34 +14,9 @@ from appraise.records.kernel import Kernel
 from appraise.records.values import STEP, ProgramCertificate, StatedLimits, WeightsTable
 
 
-def stated_program(
-    kernel: Kernel, target: str, weights: WeightsTable, certificate: ProgramCertificate
-) -> Program:
-    """The program of one target, whose solution `weights` are.
-
-    Raises:
-        ArtifactError: the weights are those of another kernel.
-    """
-    if weights.ids != list(kernel.ids) or target not in kernel.targets:
-        raise ArtifactError(
-            f"{STEP} {target}: expected the kernel's datasets, found others; "
-            f"run `appraise {STEP.replace('_', '-')}` again"
-        )
-    row = kernel.row(target)
-    return Program(
-        kernel.K,
-        kernel.C[row],
-        float(kernel.tau[row]),
-        weights.numbers("penalty"),
-        certificate.ridge,
-        certificate.nonnegative,
-        bounds(weights.ids, weights.texts("owner"), certificate.limits),
-    )
-
-
 @dataclass(frozen=True)
-class Solved:
-    """A program with its solution, as they were written.
+class SolvedProgram:
+    """A target's program with its solution, as they were written.
 
     Attributes:
         program: over the kernel's datasets.
@@ -57,15 +34,39 @@ class Solved:
         return self.certificate.lam
 
     @classmethod
+    def read(cls, folder: Path, kernel: Kernel, target: str) -> SolvedProgram:
+        """Of a partition of values.
+
+        Raises:
+            ArtifactError: there is no certificate, or the weights are those of another kernel.
+        """
+        weights, certificate = WeightsTable.read(folder), ProgramCertificate.read(folder)
+        return cls.of(kernel, target, weights, certificate)
+
+    @classmethod
     def of(
         cls, kernel: Kernel, target: str, weights: WeightsTable, certificate: ProgramCertificate
-    ) -> Solved:
+    ) -> SolvedProgram:
         """Put them together; ArtifactError where the weights are those of another kernel."""
-        program = stated_program(kernel, target, weights, certificate)
+        if weights.ids != list(kernel.ids) or target not in kernel.targets:
+            raise ArtifactError(
+                f"{STEP} {target}: expected the kernel's datasets, found others; "
+                f"run `appraise {STEP.replace('_', '-')}` again"
+            )
+        row = kernel.row(target)
+        program = Program(
+            kernel.K,
+            kernel.C[row],
+            float(kernel.tau[row]),
+            weights.numbers("penalty"),
+            certificate.ridge,
+            certificate.nonnegative,
+            bounds(weights.ids, weights.texts("owner"), certificate.limits),
+        )
         return cls(program, weights, certificate)
 
 
-def bounds(ids: list[str], owners: list[str], asked: StatedLimits) -> Limits | None:
+def bounds(ids: Sequence[str], owners: Sequence[str], asked: StatedLimits) -> Limits | None:
     """The limits that were asked for, on these datasets; ids that are not there do not count."""
     caps = [asked.caps.get(name, asked.cap or math.inf) for name in ids]
     some = any(map(math.isfinite, caps))

@@ -28,7 +28,7 @@ from appraise.project import Project
 from appraise.project.keys import joined, name_of, target_of
 from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.kernel import Kernel
-from appraise.records.program import Solved
+from appraise.records.program import SolvedProgram
 from appraise.records.subset import (
     Alternatives,
     Change,
@@ -122,12 +122,12 @@ class _Buyer:
         self.values, self.mean_values = self._values()
         self.question = self._question()
 
-    def _proof(self) -> Solved | None:
+    def _proof(self) -> SolvedProgram | None:
         """The program of the method that has one."""
         for key in self.given.fact("proving"):
             weights = self.given.read(WeightsTable, VALUES, key)
             certificate = self.given.read(ProgramCertificate, VALUES, key)
-            return Solved.of(self.kernel, target_of(key), weights, certificate)
+            return SolvedProgram.of(self.kernel, target_of(key), weights, certificate)
         return None
 
     def _values(self) -> tuple[Floats | None, Floats | None]:
