@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
-from appraise.language_model.evaluation import accuracies, items_of, likelihoods, rewards
-from appraise.language_model.rollouts import Sampler
+from appraise.examples.example import Example
+from appraise.language_model.evaluation import items_of, likelihoods, rewards
+from appraise.language_model.harness import accuracies
+from appraise.language_model.rewards import reward_of
+from appraise.language_model.rollouts import Sampler, Sampling
 from appraise.language_model.trunk import Trunk
-from appraise.settings.objectives import Grpo
 
-ROWS = [("one", f"Is it {n}?", "yes", ["no", "yes", f"maybe {n}"], 1) for n in range(7)] + [
-    ("two", f"Say {n}", f"it is {n}", None, None) for n in range(5)
+CHOICES = [
+    Example(f"a{n}", f"Is it {n}?", "yes", None, ("no", "yes", f"maybe {n}"), 1, "one")
+    for n in range(7)
 ]
+OPEN = [Example(f"b{n}", f"Say {n}", f"it is {n}", component="two") for n in range(5)]
 
 
 @pytest.fixture(scope="module", params=[None, 2], ids=["all layers", "last two"])
@@ -30,9 +34,7 @@ def here(
 
 @pytest.fixture(scope="module")
 def items(here: Room):  # type: ignore[no-untyped-def]
-    table = pd.DataFrame(ROWS, columns=["component", "prompt", "completion", "choices", "answer"])
-    table["choices"] = [row[3] for row in ROWS]
-    return items_of(table.astype({"choices": object}), here.tokenizer, here.params)
+    return items_of(CHOICES + OPEN, here.tokenizer, here.params)
 
 
 def found_for(here: Room, items):  # type: ignore[no-untyped-def]
@@ -76,20 +78,19 @@ def test_the_likeliest_choice_is_the_answer_that_lm_eval_counts(here: Room, item
 
 
 def test_rewards_are_of_the_greedy_completion(here: Room) -> None:
-    objective = Grpo(kind="grpo", reward="exact_text", max_new_tokens=3)
-    rows = [{"id": "a", "prompt": "why so", "completion": "?"}, {"id": "b", "prompt": "no"}]
-    rows[1]["completion"] = "never written"
-    sampler = Sampler(here.model, here.tokenizer, here.params, objective)
-    text, _ = sampler.greedy(rows[0])
+    asked, other = Example("a", "why so", "?"), Example("b", "no", "never written")
+    sampling = Sampling(generations=2, max_new_tokens=3, temperature=1.0, seed=0)
+    rule = reward_of("exact_text")
+    sampler = Sampler(here.model, here.tokenizer, here.params, sampling, rule)
+    text, _ = sampler.greedy(asked)
     ids = here.tokenizer(here.params.prompt.format(prompt="why so"), add_special_tokens=False)
     written = list(ids["input_ids"])
     for _ in range(3):  # without a cache, one token after the other
         with torch.no_grad():
             written.append(int(here.model(torch.tensor([written])).logits[0, -1].argmax()))
     assert text == here.tokenizer.decode(written[-3:], skip_special_tokens=True).strip()
-    rows[0]["completion"] = text
-    found = rewards(here.model, here.tokenizer, here.params, objective, rows)
-    assert found == [1.0, 0.0]
+    right = replace(asked, completion=text)
+    assert rewards(lambda example: sampler.greedy(example)[1], [right, other]) == [1.0, 0.0]
 
 
 def test_an_answer_that_leaves_no_room_is_an_error(here: Room, items) -> None:  # type: ignore[no-untyped-def]

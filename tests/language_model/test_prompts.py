@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,13 @@ import pytest
 from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
+from appraise.examples.conversations import as_prompt
+from appraise.examples.example import Conversation, Message
 from appraise.examples.lengths import _text
 from appraise.examples.templates import Example
 from appraise.language_model.base import load_tokenizer
 from appraise.language_model.prompts import Encoded, TooLong, encode, plain_texts, texts, token_ids
+from appraise.records.examples import prompt_of
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -21,7 +23,7 @@ TURNS = [
     {"role": "assistant", "content": "So."},
     {"role": "user", "content": "Really?"},
 ]
-CONVERSATION = json.dumps(TURNS)
+CONVERSATION = Conversation(tuple(Message(**turn) for turn in TURNS))
 START = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}"
 ASK = "{% if add_generation_prompt %}<assistant>{% endif %}"
 ENDED = START + "<end>\n{% endfor %}" + ASK  # as Gemma ends a turn, which is not its eos token
@@ -179,12 +181,15 @@ def test_a_conversation_in_plain_words(here: Room) -> None:
     "prompt", ['["a"]', '[{"role": "user"}]', '[{"role": "user", "content": 1}]', "[{", "[]"]
 )
 def test_what_only_looks_like_a_conversation_is_a_text(here: Room, prompt: str) -> None:
-    assert plain_texts(here.params, prompt, "y")[0] == f"Question: {prompt}\nAnswer:"
+    assert plain_texts(here.params, prompt_of(prompt), "y")[0] == f"Question: {prompt}\nAnswer:"
 
 
 @pytest.mark.parametrize("prompt", ["Why?", CONVERSATION])
-def test_lengths_are_counted_of_what_the_model_reads(here: Room, prompt: str) -> None:
-    example = Example(row=1, size=1, prompt=prompt, completion="So.")
+def test_lengths_are_counted_of_what_the_model_reads(
+    here: Room, prompt: str | Conversation
+) -> None:
+    read = prompt if isinstance(prompt, str) else as_prompt(TURNS)
+    example = Example(row=1, size=1, prompt=read, completion="So.")
     assert _text(example, here.params) == "".join(plain_texts(here.params, prompt, "So."))
     tokenizer, chat = with_template(here, ENDED)
     counted = len(tokenizer(_text(example, chat))["input_ids"])

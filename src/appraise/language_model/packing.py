@@ -23,7 +23,7 @@ from appraise.language_model.protocols import LanguageModel
 
 LEAST = 16  # rows of a matrix product; below 4 BLAS takes other kernels
 NAME = "appraise_packed"
-here = threading.local()  # the lengths of the sequences that this thread has packed
+here = threading.local()  # `sizes`: lengths of the sequences that this thread has packed
 
 
 def attention(

@@ -1,10 +1,9 @@
-"""Training: the mix, the schedule, TRL's trainers against plain loops, and the same bytes twice."""
+"""Training by each objective: TRL against plain loops, what a mix sees, the same bytes twice."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,24 @@ from tiny_model import tiny_model  # type: ignore[import-not-found]
 from torch.nn.functional import logsigmoid
 
 from appraise.errors import ModelError
+from appraise.examples.example import Example
 from appraise.language_model import base
-from appraise.language_model.lora import peft_quiet
-from appraise.language_model.objectives import advantages, preparation
+from appraise.language_model.adapters import peft_quiet, save, with_adapter
+from appraise.language_model.mixes import Draw, Losses, Mix
 from appraise.language_model.prompts import Encoded
-from appraise.language_model.rollouts import Sampler
-from appraise.language_model.training import (
-    TARGET,
-    Training,
-    plan,
-    rate,
-    save,
-    train,
-    with_adapter,
-)
+from appraise.language_model.rewards import reward_of
+from appraise.language_model.rollouts import Sampler, Sampling
+from appraise.language_model.training import Training, rate, train
 from appraise.language_model.trunk import Trunk
-from appraise.settings.objectives import Dpo, Grpo, Objective, Sft
+from appraise.objectives import OBJECTIVES, Dpo, Grpo, Objective, Sft
+from appraise.objectives.grpo import advantages
 from appraise.settings.training import LoraAdapterParams
 
 STEPS, BATCH = 3, 4
-DPO = Dpo(kind="dpo", beta=0.3)
-GRPO = Grpo(kind="grpo", reward="letters:vowels", generations=3, max_new_tokens=6)
-OBJECTIVES = {"sft": Sft(), "dpo": DPO, "grpo": GRPO}
+DPO = Dpo(beta=0.3)
+GRPO = Grpo(reward="letters:vowels", generations=3, max_new_tokens=6)
+SETS = ("set0", "set1")
+TRIED: dict[str, Objective] = {"sft": Sft(), "dpo": DPO, "grpo": GRPO}
 
 
 @pytest.fixture(scope="module")
@@ -58,31 +53,56 @@ def settings(**more: Any) -> LoraAdapterParams:
     return LoraAdapterParams(**{"steps": STEPS, "batch_size": BATCH, **more})
 
 
-def batches(steps: int = STEPS) -> list[list[tuple[str, dict[str, Any]]]]:
-    rows = [
-        {
-            "id": f"r{number}",
-            "prompt": "word " * (number % 4) + f"{number} and {number}",
-            "completion": f"{2 * number}" + " yes" * (number % 3),
-            "rejected": f"{3 * number} no" + " never" * (number % 2),
-        }
+def batches(steps: int = STEPS) -> list[list[Draw]]:
+    draws = [
+        Draw(
+            f"set{number % 2}",
+            Example(
+                f"r{number}",
+                "word " * (number % 4) + f"{number} and {number}",
+                f"{2 * number}" + " yes" * (number % 3),
+                f"{3 * number} no" + " never" * (number % 2),
+            ),
+        )
         for number in range(steps * BATCH)
     ]
-    named = [(f"set{number % 2}", row) for number, row in enumerate(rows)]
-    return [named[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return [draws[start : start + BATCH] for start in range(0, len(draws), BATCH)]
 
 
-def learned(here: Room, adapted: Any, *given: Any, told: Callable[[], object] = list) -> Training:
-    """Train in place; `given` are batches, objective and settings."""
-    trunk, (rows, objective, wanted) = Trunk(base.load(here.folder), here.params.lora), given
-    return train(adapted, trunk, here.tokenizer, rows, objective, here.params, wanted, told)
+class Written:
+    """A mix of batches that are written down; it keeps what it is asked for and what it sees."""
+
+    def __init__(self, batches: Sequence[Sequence[Draw]], ahead: bool = True) -> None:
+        self.ahead, self._batches = ahead, batches
+        self.asked: list[tuple[str, int]] = []
+        self.losses: list[Losses] = []
+
+    def draw(self, step: int) -> Sequence[Draw]:
+        self.asked.append(("draw", step))
+        return self._batches[step]
+
+    def observe(self, step: int, losses: Losses) -> None:
+        self.asked.append(("observe", step))
+        self.losses.append(losses)
 
 
-def trained(here: Room, objective: Objective, **more: Any):  # type: ignore[no-untyped-def]
+def learned(
+    here: Room,
+    adapted: Any,
+    mix: Mix | None,
+    objective: Objective,
+    wanted: LoraAdapterParams,
+    shown: Callable[[], object] = list,
+) -> Training:
+    """Train in place."""
+    trunk = Trunk(base.load(here.folder), here.params.lora)
+    return train(adapted, trunk, here.tokenizer, mix, objective, here.params, wanted, shown)
+
+
+def trained(here: Room, objective: Objective, mix: Mix | None = None, **more: Any):  # type: ignore[no-untyped-def]
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     wanted = settings(**more)
-    given = batches(wanted.steps)
-    done = learned(here, adapted, given, objective, wanted)
+    done = learned(here, adapted, mix or Written(batches(wanted.steps)), objective, wanted)
     return adapted, done
 
 
@@ -93,16 +113,17 @@ def log_likelihood(model: Any, encoded: Encoded) -> torch.Tensor:
     return logits.gather(1, ids[0, encoded.n_prompt :, None])[:, 0]
 
 
-def sft_loss(model: Any, here: Room, rows: list[Any]) -> torch.Tensor:
-    prepare = preparation(Sft(), model, here.tokenizer, here.params)
-    return -torch.cat([log_likelihood(model, prepare(row).terms[0].encoded) for row in rows]).mean()
+def sft_loss(model: Any, here: Room, examples: list[Example]) -> torch.Tensor:
+    prepare = Sft().preparation(model, here.tokenizer, here.params)
+    sequences = [prepare(example).terms[0].encoded for example in examples]
+    return -torch.cat([log_likelihood(model, encoded) for encoded in sequences]).mean()
 
 
-def dpo_loss(model: Any, here: Room, rows: list[Any]) -> torch.Tensor:
-    prepare = preparation(DPO, model, here.tokenizer, here.params)
+def dpo_loss(model: Any, here: Room, examples: list[Example]) -> torch.Tensor:
+    prepare = DPO.preparation(model, here.tokenizer, here.params)
     losses = []
-    for row in rows:
-        sides = [term.encoded for term in prepare(row).terms]
+    for example in examples:
+        sides = [term.encoded for term in prepare(example).terms]
         with torch.no_grad(), model.disable_adapter():
             reference = [log_likelihood(model, side).sum() for side in sides]
         pairs = zip(sides, reference, strict=True)
@@ -111,11 +132,12 @@ def dpo_loss(model: Any, here: Room, rows: list[Any]) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-def grpo_loss(model: Any, here: Room, rows: list[Any]) -> torch.Tensor:
-    sample = Sampler(model.get_base_model(), here.tokenizer, here.params, GRPO)
+def grpo_loss(model: Any, here: Room, examples: list[Example]) -> torch.Tensor:
+    sampling, rule = Sampling(3, 6, 1.0, 0), reward_of(GRPO.reward)
+    sample = Sampler(model.get_base_model(), here.tokenizer, here.params, sampling, rule)
     losses = []
-    for row in rows:
-        group = sample(row)
+    for example in examples:
+        group = sample(example)
         weights = advantages(torch.tensor([one.reward for one in group]).double().numpy())
         for one, weight in zip(group, weights.tolist(), strict=True):
             nll = log_likelihood(model, one.encoded)
@@ -123,7 +145,7 @@ def grpo_loss(model: Any, here: Room, rows: list[Any]) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-LOSSES: dict[str, Callable[[Any, Room, list[Any]], torch.Tensor]] = {
+LOSSES: dict[str, Callable[[Any, Room, list[Example]], torch.Tensor]] = {
     "sft": sft_loss,
     "dpo": dpo_loss,
     "grpo": grpo_loss,
@@ -137,37 +159,13 @@ def plain_loop(here: Room, kind: str, steps: int) -> tuple[dict[str, torch.Tenso
     optimizer = torch.optim.AdamW(weights, lr=1e-3, weight_decay=0.0)
     losses = []
     for step, batch in enumerate(batches(steps)):
-        loss = LOSSES[kind](model, here, [row for _, row in batch])
+        loss = LOSSES[kind](model, here, [draw.example for draw in batch])
         losses.append(float(loss.detach()))
         optimizer.param_groups[0]["lr"] = rate(step, settings(steps=steps))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return dict(model.named_parameters()), losses
-
-
-def test_datasets_come_equally_and_every_example_before_any_again() -> None:
-    found = plan({"a": 8, "b": 100}, 0, settings(steps=8))
-    assert Counter(name for name, _ in found) == {"a": 16, "b": 16}
-    first, second = [[i for n, i in found if n == "a"][k : k + 8] for k in (0, 8)]
-    assert sorted(first) == sorted(second) == list(range(8))
-    assert first != list(range(8)), "shuffled"
-
-
-def test_the_target_has_its_share() -> None:
-    found = plan({"a": 50, "b": 50}, 30, settings(steps=25, target_share=0.7))
-    assert Counter(name for name, _ in found) == {TARGET: 70, "a": 15, "b": 15}
-    wanted = settings(steps=5, target_share=0.7)
-    assert Counter(name for name, _ in plan({}, 30, wanted)) == {TARGET: 20}
-    assert plan({}, 30, settings()) == plan({}, 0, wanted) == []
-
-
-def test_the_plan_depends_on_the_seed_and_not_on_the_other_datasets() -> None:
-    wanted = settings(steps=5)
-    alone = [i for n, i in plan({"a": 40}, 0, wanted) if n == "a"]
-    beside = [i for n, i in plan({"a": 40, "b": 9}, 0, wanted) if n == "a"]
-    assert alone[: len(beside)] == beside
-    assert alone != [i for _, i in plan({"a": 40}, 0, settings(steps=5, seed=1))]
 
 
 def test_warmup_then_a_cosine_to_zero() -> None:
@@ -179,9 +177,13 @@ def test_warmup_then_a_cosine_to_zero() -> None:
     assert rates[-1] < 1e-3
 
 
-@pytest.mark.parametrize("kind", list(OBJECTIVES))
+def test_all_that_there_are_are_tried() -> None:
+    assert TRIED.keys() == OBJECTIVES.keys()
+
+
+@pytest.mark.parametrize("kind", list(TRIED))
 def test_trl_takes_the_steps_of_a_plain_loop(here: Room, kind: str) -> None:
-    adapted, done = trained(here, OBJECTIVES[kind], steps=2)
+    adapted, done = trained(here, TRIED[kind], steps=2)
     expected, losses = plain_loop(here, kind, 2)
     assert done.loss == pytest.approx(losses, rel=1e-4, abs=1e-6), (
         "another order of rows, other tokens, or another mean?"
@@ -226,13 +228,13 @@ def test_the_number_of_cores_changes_no_byte(here: Room, monkeypatch: pytest.Mon
     assert all(map(torch.equal, one.parameters(), other.parameters()))
 
 
-@pytest.mark.parametrize("kind", list(OBJECTIVES))
+@pytest.mark.parametrize("kind", list(TRIED))
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_twice_gives_the_same_bytes(tiny: Path, tmp_path: Path, kind: str, dropout: float) -> None:
     here = room(tiny, tmp_path / "base", last_layers=2, dropout=dropout)
     for name in "ab":
         torch.rand(3 if name == "a" else 5)  # whatever was drawn before
-        save(trained(here, OBJECTIVES[kind])[0], tmp_path / name)
+        save(trained(here, TRIED[kind])[0], tmp_path / name)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
@@ -248,12 +250,12 @@ def test_lora_drops_out(tiny: Path, tmp_path: Path) -> None:
 def test_it_learns(here: Room, kind: str) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     same, wanted = [batches()[0]] * 20, settings(steps=20, learning_rate=3e-2)
-    done = learned(here, adapted, same, OBJECTIVES[kind], wanted)
+    done = learned(here, adapted, Written(same), TRIED[kind], wanted)
     assert done.loss[-1] < 0.95 * done.loss[0]
     assert done.learning_rate == tuple(rate(step, wanted) for step in range(20))
     assert done.mix == {"set0": 40, "set1": 40}
-    prepare = preparation(OBJECTIVES[kind], None, here.tokenizer, here.params)
-    assert done.tokens == 20 * sum(prepare(row).tokens for _, row in same[0])
+    prepare = TRIED[kind].preparation(here.model, here.tokenizer, here.params)
+    assert done.tokens == 20 * sum(prepare(draw.example).tokens for draw in same[0])
     assert done.reward == ()
 
 
@@ -263,7 +265,7 @@ def test_grpo_learns_to_write_vowels(tmp_path: Path) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
     same, wanted = [batches()[0]] * 15, settings(steps=15, learning_rate=3e-2)
     objective = GRPO.model_copy(update={"generations": 8, "max_new_tokens": 8})
-    done = learned(here, adapted, same, objective, wanted)
+    done = learned(here, adapted, Written(same), objective, wanted)
     assert len(done.reward) == 15
     assert sum(done.reward[-4:]) > 2 * sum(done.reward[:4])
     assert done.tokens > 0
@@ -271,12 +273,71 @@ def test_grpo_learns_to_write_vowels(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on_leaves_the_initial_adapter(here: Room) -> None:
     adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
-    done = learned(here, adapted, [], Sft(), settings())
-    assert (done.loss, done.tokens, done.mix) == ((), 0, {})
+    done = learned(here, adapted, None, Sft(), settings())
+    assert (done.steps, done.loss, done.tokens, done.mix) == (0, (), 0, {})
     assert all(not p.any() for n, p in adapted.named_parameters() if "lora_B" in n)
 
 
-@pytest.mark.parametrize("kind", list(OBJECTIVES))
+@pytest.mark.parametrize("kind", list(TRIED))
+def test_a_mix_is_drawn_from_when_a_step_begins_and_shown_its_losses(here: Room, kind: str) -> None:
+    mix = Written(batches(), ahead=False)
+    _, done = trained(here, TRIED[kind], mix)
+    alternate = [(what, step) for step in range(STEPS) for what in ("draw", "observe")]
+    assert mix.asked == alternate, "a step was drawn before those before it were observed"
+    assert [losses.mean for losses in mix.losses] == list(done.loss)
+    ahead = Written(batches())
+    _, same = trained(here, TRIED[kind], ahead)
+    assert same == done
+    assert sorted(ahead.asked) == sorted(alternate), "each step once"
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_a_mix_sees_the_loss_of_each_sequence(here: Room, kind: str) -> None:
+    mix = Written(batches())
+    trained(here, TRIED[kind], mix)
+    model = with_adapter(base.load(here.folder), here.params.lora, here.a)
+    for number, draw in enumerate(batches()[0]):  # before the first update
+        expected = float(LOSSES[kind](model, here, [draw.example]).detach())
+        assert mix.losses[0].each is not None
+        assert mix.losses[0].each[number] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_mix_that_follows_the_losses_it_sees(here: Room) -> None:
+    """Of two datasets, the one whose sequences had the larger loss in the step before."""
+    pools = {name: [d.example for b in batches(4) for d in b if d.dataset == name] for name in SETS}
+
+    class Harder:
+        ahead = False
+
+        def __init__(self) -> None:
+            self.now = {name: float("inf") for name in SETS}
+            self.drawn: list[list[str]] = []
+
+        def draw(self, step: int) -> list[Draw]:
+            hardest = max(SETS, key=lambda name: self.now[name])
+            names = [*SETS, hardest, hardest]
+            self.drawn.append(names)
+            return [Draw(n, pools[n][(step + k) % 8]) for k, n in enumerate(names)]
+
+        def observe(self, step: int, losses: Losses) -> None:
+            assert losses.each is not None
+            assert step == len(self.drawn) - 1
+            self.now = dict(zip(SETS, losses.each, strict=False))
+
+    mix = Harder()
+    _, done = trained(here, Sft(), mix, steps=6, learning_rate=1e-2)
+    assert len(done.loss) == 6
+    assert {names[-1] for names in mix.drawn} == set(SETS), "it never changed its mind"
+    assert done.mix == {n: sum(names.count(n) for names in mix.drawn) for n in SETS}
+
+
+def test_a_mix_that_draws_too_few_is_refused(here: Room) -> None:
+    short = Written([batch[:2] for batch in batches()])
+    with pytest.raises(ModelError, match="mix: expected 4 sequences for step 0, found 2"):
+        trained(here, Sft(), short)
+
+
+@pytest.mark.parametrize("kind", list(TRIED))
 def test_it_leaves_no_traces(
     here: Room,
     kind: str,
@@ -297,15 +358,15 @@ def test_it_leaves_no_traces(
     adapted = with_adapter(model, here.params.lora, here.a)
     capfd.readouterr()
     recwarn.clear()
-    told = lambda: steps.append(1)  # noqa: E731
-    learned(here, adapted, batches(), OBJECTIVES[kind], settings(), told=told)
-    assert len(steps) == STEPS, "progress is told of each step"
+    shown = lambda: steps.append(1)  # noqa: E731
+    learned(here, adapted, Written(batches()), TRIED[kind], settings(), shown)
+    assert len(steps) == STEPS, "progress is called after each step"
     assert list(adapted.peft_config) == ["default"], "TRL's reference adapter would be saved too"
     assert "forward" not in vars(adapted.get_base_model()), "TRL's forward pass would pile up"
     assert not adapted._forward_pre_hooks
     assert utils._use_triton is before
     assert list((tmp_path / "work").iterdir()) == []
-    assert _telemetry._TELEMETRY_THREAD is None, "somebody was told"
+    assert _telemetry._TELEMETRY_THREAD is None, "something was reported"
     assert capfd.readouterr() == ("", "")
     assert [str(one.message) for one in recwarn] == []
 
@@ -325,9 +386,9 @@ def test_logits_are_computed_only_where_there_are_labels(
 
     monkeypatch.setattr(utils._ChunkedLogProbFunction, "apply", counted)
     trained(here, Sft())
-    prepare = preparation(Sft(), None, here.tokenizer, here.params)
-    sequences = [prepare(row).terms[0].encoded for batch in batches() for _, row in batch]
-    assert sorted(rows) == sorted(one.n_completion for one in sequences)
+    prepare = Sft().preparation(here.model, here.tokenizer, here.params)
+    prepared = [prepare(draw.example) for batch in batches() for draw in batch]
+    assert sorted(rows) == sorted(each.terms[0].encoded.n_completion for each in prepared)
 
 
 def test_a_loss_that_is_no_number_stops_it(here: Room) -> None:
