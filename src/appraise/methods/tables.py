@@ -11,49 +11,41 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from appraise.numerics.explanation import Cluster
+    from appraise.numerics.families import Families
     from appraise.numerics.kernel import Floats
     from appraise.numerics.path import Path
+    from appraise.numerics.question import Question
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
 
 
 @dataclass(frozen=True)
 class OnOffer:
-    """What is offered to a target.
+    """What is offered to a target, and what is asked of it.
 
     Attributes:
         ids: the datasets, in the order of the kernel.
         owners: who offers each.
-        prices: (n,) money.
-        penalties: p (n,).
-        scale: money for one unit of penalty; None where the penalty has nothing to do with money.
+        question: about these datasets, with their prices.
     """
 
     ids: list[str]
     owners: list[str]
-    prices: Floats
-    penalties: Floats
-    scale: float | None
+    question: Question
+
+    @property
+    def prices(self) -> Floats | None:
+        """(n,) money."""
+        return self.question.prices
+
+    @property
+    def scale(self) -> float | None:
+        """Money for one unit of penalty; None where the penalty has nothing to do with money."""
+        return self.question.scale
 
     def money(self, objective: float, lam: float) -> float:
         """What λ pays for a drop of the objective: λ units of it are one unit of penalty."""
         return math.nan if self.scale is None or lam == 0 else objective * self.scale / lam
-
-
-@dataclass(frozen=True)
-class Families:
-    """Datasets that cannot be told apart, valued as one.
-
-    Attributes:
-        first: for each dataset (by index) the first of its family; itself where it is alone.
-        by_first: the first of each family → its weight and value.
-        owners: the owners' values, in the program of the families.
-    """
-
-    first: list[int]
-    by_first: dict[int, tuple[float, float]]
-    owners: tuple[Cluster, ...]
 
 
 def weights_table(
@@ -78,7 +70,7 @@ def weights_table(
         "owner": pool.owners,
         "rows": rows,
         "price": pool.prices,
-        "penalty": pool.penalties,
+        "penalty": pool.question.penalties,
         "weight": weights,
         "low": or_point(draws.low, weights),
         "high": or_point(draws.high, weights),

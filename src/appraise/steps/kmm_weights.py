@@ -12,7 +12,6 @@ what nobody else offers.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,13 +35,11 @@ from appraise.storage.files import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from appraise.methods.tables import Families, OnOffer
+    from appraise.methods.tables import OnOffer
+    from appraise.numerics.families import Families
     from appraise.numerics.kernel import Floats, KernelEvidence
-    from appraise.numerics.limits import Limits
     from appraise.numerics.program import Program
     from appraise.numerics.uncertainty import Bootstrap
     from appraise.numerics.valuation import Weighing
@@ -73,6 +70,7 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     Raises:
         ArtifactError: the weights are those of another kernel.
     """
+    from appraise.numerics.limits import limits_by_id
     from appraise.numerics.program import Program
 
     arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
@@ -86,7 +84,7 @@ def solved(project: Project, target: str) -> tuple[Program, pd.DataFrame, dict[s
     row = meta["targets"].index(target)
     tau, penalties = float(arrays["tau"][row]), table["penalty"].to_numpy("float64")
     ridge, nonnegative = float(stated["ridge"]), bool(stated["nonnegative"])
-    bound = _bounds(list(table["id"]), list(table["owner"]), stated["limits"])
+    bound = limits_by_id(list(table["id"]), list(table["owner"]), **stated["limits"])
     program = Program(arrays["K"], arrays["C"][row], tau, penalties, ridge, nonnegative, bound)
     return program, table, stated
 
@@ -159,26 +157,14 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
     import numpy as np
 
     from appraise.methods import tables
-    from appraise.numerics.path import LambdaRule
     from appraise.numerics.valuation import weigh
 
     params = project.params.kmm_weights
     K, c, tau = kernel.arrays["K"], kernel.arrays["C"][row], float(kernel.arrays["tau"][row])
     with STEP.writing(project, target) as folder:
-        weighing = weigh(
-            K,
-            c,
-            tau,
-            rule=LambdaRule(params.rule, params.relative_lambda, params.number, params.budget),
-            prices=pool.prices,
-            penalties=pool.penalties,
-            ridge=params.ridge,
-            limits=_limits(pool, params),
-            tolerance=params.tolerance,
-            evidence=kernel.evidence,
-        )
+        weighing = weigh(K, c, tau, pool.question, kernel.evidence)
         sketches = _Sketches(project, pool.ids, target)
-        draws = _bootstrap(project, pool, sketches, weighing.relative_lambda, K)
+        draws = _bootstrap(project, pool, sketches, weighing.lam.relative, K)
         families = _families(project, pool, sketches, weighing, kernel, row)
         cosines = c / np.sqrt(K.diagonal() * tau)
         rows = [len(table) for table in sketches.rows]
@@ -200,34 +186,15 @@ def _value(project: Project, target: str, pool: OnOffer, kernel: _Kernel, row: i
 
 
 def _pool(project: Project, ids: list[str]) -> OnOffer:
-    import numpy as np
-
+    from appraise.methods.questions import question_of
     from appraise.methods.tables import OnOffer
-    from appraise.numerics.kmm import price_penalties
 
-    found = _offered(project, ids)
-    owners, prices = [found[name][1] for name in ids], np.array([found[name][0] for name in ids])
-    if project.params.kmm_weights.penalty == "uniform":
-        return OnOffer(ids, owners, prices, np.ones(len(ids)), None)
+    offered = _offered(project, ids)
+    prices, owners = [offered[name][0] for name in ids], [offered[name][1] for name in ids]
     try:
-        penalties, scale = price_penalties(prices, ids)
+        return OnOffer(ids, owners, question_of(project.params.kmm_weights, ids, prices, owners))
     except SolverError as error:
         raise OfferError(f"offers: {error}") from None
-    return OnOffer(ids, owners, prices, penalties, scale)
-
-
-def _limits(pool: OnOffer, params: KmmWeightsParams) -> Limits | None:
-    return _bounds(pool.ids, pool.owners, {name: getattr(params, name) for name in LIMITS})
-
-
-def _bounds(ids: Sequence[str], owners: Sequence[str], asked: Mapping[str, Any]) -> Limits | None:
-    """Limits as params.yaml and the certificate have them; ids that are not there do not count."""
-    from appraise.numerics.limits import limits
-
-    common, single = asked.get("cap"), asked.get("caps") or {}
-    caps = [single.get(name, common or math.inf) for name in ids]
-    some = any(map(math.isfinite, caps))
-    return limits(owners, caps if some else None, asked.get("owner_cap"), asked.get("total"))
 
 
 class _Sketches:
@@ -254,16 +221,13 @@ def _bootstrap(
     return bootstrap(
         sketches.rows,
         sketches.target,
+        pool.question,
         relative_lambda=relative_lambda,
-        penalties=pool.penalties,
-        ridge=params.ridge,
-        limits=_limits(pool, params),
         normalize=project.params.kernel_matrix.normalize,
         resamples=params.bootstraps,
         confidence=params.confidence,
         seed=params.seed,
         names=[pool.ids[i] for i in first_copies(K)],  # copies draw alike
-        tolerance=params.tolerance,
     )
 
 
@@ -278,43 +242,23 @@ def _families(
     """Datasets that cannot be told apart, taken as one and valued once more."""
     import numpy as np
 
-    from appraise.methods.tables import Families
-    from appraise.numerics.explanation import cluster_values
-    from appraise.numerics.families import families, merged_preview
-    from appraise.numerics.kernel import inner_products, mean_gradient
-    from appraise.numerics.kmm import solve_program
-    from appraise.numerics.program import Program
+    from appraise.numerics.families import families, value_families
 
     params, arrays, n = project.params.kmm_weights, kernel.arrays, len(pool.ids)
-    target, tau = arrays["T"][row], float(arrays["tau"][row])
     sizes = np.array([len(rows) for rows in sketches.rows], dtype=np.float64)
-    first = families(
-        arrays["K"], arrays["norms"][:n], arrays["noise"][:n], sizes, params.family_cosine
+    return value_families(
+        families(
+            arrays["K"], arrays["norms"][:n], arrays["noise"][:n], sizes, params.family_cosine
+        ),
+        arrays["G"],
+        arrays["T"][row],
+        sketches.rows,
+        sketches.keys,
+        pool.owners,
+        pool.question,
+        weighing.lam,
+        project.params.kernel_matrix.normalize,
     )
-    found = np.unique(first)
-    members = [np.flatnonzero(first == one) for one in found]
-    G = arrays["G"][found].copy()
-    for place, several in enumerate(members):
-        if len(several) > 1:
-            parts = [sketches.rows[i] for i in several], [sketches.keys[i] for i in several]
-            rows, _ = merged_preview(*parts, int(sizes[several].max()))
-            G[place] = mean_gradient(rows, project.params.kernel_matrix.normalize)
-    K, c = inner_products(G, G), inner_products(G, target[None])[:, 0]
-    penalties = np.array([pool.penalties[several].min() for several in members])
-    program = Program(K, c, tau, penalties, params.ridge)
-    lam = weighing.relative_lambda * program.lambda_max()
-    solution = solve_program(program, lam, params.tolerance)
-    each = cluster_values(program, solution, [str(one) for one in found])
-    owners = [_sole_owner(several, pool.owners) for several in members]
-    by_owner = [one for one in cluster_values(program, solution, owners) if one.name]
-    by_first = {int(one.name): (one.weight, one.value) for one in each}
-    return Families(first.tolist(), by_first, tuple(by_owner))
-
-
-def _sole_owner(members: NDArray[np.int64], owners: Sequence[str]) -> str:
-    """Who offers all of a family; nobody (\"\") where others offer the same."""
-    found = {owners[i] for i in members}
-    return found.pop() if len(found) == 1 else ""
 
 
 def _certificate(weighing: Weighing, pool: OnOffer, params: KmmWeightsParams) -> dict[str, Any]:
@@ -322,7 +266,7 @@ def _certificate(weighing: Weighing, pool: OnOffer, params: KmmWeightsParams) ->
     common = {
         "rule": params.rule,
         "limits": {name: getattr(params, name) for name in LIMITS},
-        "relative_lambda": weighing.relative_lambda,
+        "relative_lambda": weighing.lam.relative,
         "penalty_scale": scale or 1.0,
         # by how much a unit of money must lower the objective, for each unit of weight
         "exchange_rate": None if scale is None else lam / scale,
