@@ -10,13 +10,13 @@ import click
 
 from appraise.errors import AppraiseError, ParamsError
 from appraise.examples.downloads import fetch as download
+from appraise.presentation.costs import total
 from appraise.project import Project
 from appraise.records.decision import json_schema_text
 from appraise.review.agreement import agreement as compare
 from appraise.review.agreement import lines
 from appraise.review.joint import joint as weigh
 from appraise.review.sketch_costs import costs as count
-from appraise.review.sketch_costs import total
 from appraise.review.summary import summary as describe
 from appraise.review.verification import verify as check
 from appraise.steps.flow import NOUNS, step
@@ -154,15 +154,15 @@ def joint(project: Project, shares: tuple[str, ...], as_json: bool) -> None:
     """
     found = weigh(project, _given(shares) if shares else None)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found.as_json()))
         return
-    columns = [*found["targets"], "combined", "worst_case"]
+    columns = [*found.targets, "combined", "worst_case"]
     click.echo("  ".join([f"{'dataset':24}", *(f"{name[:14]:>14}" for name in columns)]))
-    ranked = sorted(found["weights"].items(), key=lambda item: (-item[1]["worst_case"], item[0]))
+    ranked = sorted(found.weights.items(), key=lambda item: (-item[1]["worst_case"], item[0]))
     for name, weights in ranked:
         click.echo("  ".join([f"{name:24}", *(f"{weights[one]:14.3f}" for one in columns)]))
-    parts = ", ".join(f"{name} {part:.2f}" for name, part in found["shares"]["worst_case"].items())
-    click.echo(f"Worst case: shares {parts}; gap {found['gaps']['worst_case']:.1e}")
+    parts = ", ".join(f"{name} {part:.2f}" for name, part in found.shares.worst_case.items())
+    click.echo(f"Worst case: shares {parts}; gap {found.gaps['worst_case']:.1e}")
 
 
 def _given(shares: tuple[str, ...]) -> dict[str, float]:

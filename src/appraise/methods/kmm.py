@@ -53,7 +53,9 @@ class Kmm:
             weights_table(pool, rows, weighing, draws, related, evidence.cosines, confidence),
             Resamples(draws.weights, ids, draws.chosen, draws.signed_weights),
             Proof(
-                _certificate(weighing, question, settings),
+                ProgramCertificate.stated(
+                    weighing, settings.rule, _limits(settings), question.scale
+                ),
                 PathKnots(weighing.path.lambdas, weighing.path.weights, ids),
                 entries_table(weighing.path, evidence.ids),
                 owners_table(pool, weighing, related),
@@ -94,24 +96,10 @@ def _related(evidence: Evidence, question: Question, weighing: Weighing, cosine:
     )
 
 
-def _certificate(
-    weighing: Weighing, question: Question, settings: KmmWeightsParams
-) -> ProgramCertificate:
-    """What proves the weights, with what was asked."""
-    common = {
-        "rule": settings.rule,
-        "limits": StatedLimits(
-            cap=settings.cap,
-            caps=settings.caps,
-            owner_cap=settings.owner_cap,
-            total=settings.total,
-        ),
-        "relative_lambda": weighing.lam.relative,
-        "penalty_scale": question.scale or 1.0,
-        # by how much a unit of money must lower the objective, for each unit of weight
-        "exchange_rate": None if question.scale is None else weighing.lam.value / question.scale,
-    }
-    signed = weighing.signed.as_json() | common
-    return ProgramCertificate.model_validate(
-        weighing.solution.as_json() | common | {"signed": signed}
+def _limits(settings: KmmWeightsParams) -> StatedLimits:
+    return StatedLimits(
+        cap=settings.cap,
+        caps=settings.caps,
+        owner_cap=settings.owner_cap,
+        total=settings.total,
     )

@@ -48,14 +48,14 @@ class Sketches:
     """The sketches' rows, for what a mean does not say.
 
     Attributes:
-        rows: of each dataset (m_i, d).
+        rows: of each dataset (m_i, d) float32.
         keys: of each dataset, one for each row: SHA-256(seed, id), by which examples are ordered.
-        target: (m, d).
+        target: (m, d) float32.
     """
 
-    rows: Sequence[Floats]
+    rows: Sequence[NDArray[np.float32]]
     keys: Sequence[Sequence[str]]
-    target: Floats
+    target: NDArray[np.float32]
 
     @property
     def sizes(self) -> NDArray[np.float64]:

@@ -56,6 +56,11 @@ class MadeAlike:
     dtype: str
 
 
+def made_alike(stated: Mapping[str, Any]) -> MadeAlike:
+    """What a file states of it; KeyError where something is missing."""
+    return MadeAlike(**{one.name: stated[one.name] for one in fields(MadeAlike)})
+
+
 @dataclass(frozen=True)
 class SketchMeta:
     """What a sketch says of itself.
@@ -103,7 +108,7 @@ class SketchMeta:
         try:
             distortion = stated["distortion"]
             return cls(
-                MadeAlike(**{one.name: stated[one.name] for one in fields(MadeAlike)}),
+                made_alike(stated),
                 stated["native_dimension"],
                 stated["batch_invariant"],
                 stated["examples"],

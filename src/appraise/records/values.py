@@ -267,7 +267,7 @@ class ProgramCertificate(StatedCertificate, JsonRecord):
         common: Json = {
             "rule": rule,
             "limits": limits.as_json(),
-            "relative_lambda": weighing.relative_lambda,
+            "relative_lambda": weighing.lam.relative,
             "penalty_scale": scale or 1.0,
             "exchange_rate": None if scale is None else weighing.solution.lam / scale,
         }

@@ -58,12 +58,13 @@ def _offered(project: Project, _: str) -> JsonValue:
 
 
 def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
-    by_target: dict[str, _Collected] = {}
+    kernel = partitions[0].read(Kernel, "kernel_matrix")  # all targets share it: checked once
+    checked, by_target = kernel_evidence(kernel.K), dict[str, _Collected]()
     for given in partitions:
         target, method = target_of(given.key), METHODS[name_of(given.key)]
         if target not in by_target:
             by_target.clear()  # sketches of one target at a time
-            by_target[target] = _Collected(given, target)
+            by_target[target] = _Collected(given, target, kernel, checked)
         evidence = by_target[target].evidence
         _check_vectors(method, evidence.vectors)
         settings = None if method.section is None else getattr(given.params, method.section)
@@ -86,9 +87,9 @@ def _check_vectors(method: Method, vectors: Vectors) -> None:
 class _Collected:
     """All that methods may look at, read once for all methods of a target."""
 
-    def __init__(self, given: Given, target: str) -> None:
+    def __init__(self, given: Given, target: str, kernel: Kernel, checked: KernelEvidence) -> None:
         self._given, self._target = given, target
-        self._kernel = given.read(Kernel, "kernel_matrix")
+        self._kernel, self._checked = kernel, checked
         self._check_current()
 
     def _check_current(self) -> None:
@@ -122,7 +123,7 @@ class _Collected:
             g=kernel.T[row],
             norms=kernel.norms[:n],
             noise=kernel.noise[:n],
-            kernel=_checked(kernel),
+            kernel=self._checked,
             sketches=self._sketches(ids),
             normalize=params.kernel_matrix.normalize,
             vectors=_vectors(kernel),
@@ -142,10 +143,6 @@ class _Collected:
             ],
             target=self._given.read(Sketch, TARGETS, self._target).rows,
         )
-
-
-def _checked(kernel: Kernel) -> KernelEvidence:
-    return kernel_evidence(kernel.K)
 
 
 def _vectors(kernel: Kernel) -> Vectors:

@@ -105,12 +105,14 @@ def _pictures(given: Given, decision: Decision) -> dict[str, bytes]:
     )
     transfer = given.read(Transfer, "transfer_matrix")
     drawn["transfer"] = transfer_picture(transfer, decision.bought_ids, "svg")
-    if decision.reached and len(decision.reached.frontier) > 1:
-        names = {item.id: item.name for item in decision.valued()}
-        points, money = decision.reached.frontier, (decision.cost, decision.currency)
-        drawn["frontier"] = frontier_picture(points, names, *money, "svg")
-    training = training_picture(_trainings(given), decision.policy, "svg")
-    return drawn if training is None else drawn | {"training": training}
+    names = {item.id: item.name for item in decision.valued()}
+    points = decision.reached.frontier if decision.reached else ()
+    money = (decision.cost, decision.currency)
+    more = {
+        "frontier": frontier_picture(points, names, *money, "svg"),
+        "training": training_picture(_trainings(given), decision.policy, "svg"),
+    }
+    return drawn | {name: picture for name, picture in more.items() if picture is not None}
 
 
 def _trainings(given: Given) -> Mapping[str, AdapterTraining]:
