@@ -24,7 +24,7 @@ from dagster._core.definitions.data_version import (
 from appraise.orchestration.partitions import dagster_key
 from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.project.keys import Partitions
+from appraise.project.keys import rests_on
 from appraise.storage.files import sha256_json
 
 
@@ -95,14 +95,3 @@ class DataVersions:
             for name, value in self.tags(key).items()
             if not name.startswith(INPUT_EVENT_POINTER_TAG_PREFIX)
         )
-
-
-def rests_on(ours: Partitions, key: str, theirs: Partitions, other: str) -> bool:
-    """Whether a partition of an asset rests on a partition of one that it needs."""
-    if theirs == ours:
-        return other == key
-    if ours == "target/policy" and theirs == "target":
-        return other == key.split("/")[0]
-    if ours == "target" and theirs == "target/policy":
-        return other.startswith(f"{key}/")
-    return True

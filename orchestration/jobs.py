@@ -1,6 +1,6 @@
 """The assets, their checks, and the job that materialises everything.
 
-Dagster refuses an asset job over assets with different partitions, and ours have four kinds. So
+Dagster refuses an asset job over assets with different partitions, and ours have five kinds. So
 `everything` is a graph of ops with the edges of the asset graph; each op makes what the asset of
 its name makes, all partitions of it, and logs the same events.
 """

@@ -25,7 +25,7 @@ def name_of(key: str) -> str:
 
 def rests_on(ours: Partitions, key: str, theirs: Partitions, other: str) -> bool:
     """Whether a partition may rest on a partition of another step, by their keys alone."""
-    if ours == theirs and ours in ("dataset", "target"):
+    if ours == theirs != "":
         return other == key
     if ours.startswith("target") and theirs.startswith("target"):
         return target_of(other) == target_of(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,11 +19,11 @@ class Progress:
             total=partitions, desc=noun, unit="partition", disable=None, file=sys.stderr,
             smoothing=0.02,
         )  # fmt: skip
-        self._by_partition = True
+        self._by_partition, self._started = True, time.monotonic()
 
     def count(self, total: int, unit: str, of: str = "") -> None:
         """Count so many units, of a partition if it is named, in place of partitions."""
-        self._by_partition = False
+        self._by_partition, self._started = False, time.monotonic()
         self._bar.reset(total)
         self._bar.unit = unit
         self._bar.set_description(f"{self.noun} {of}".strip())
@@ -41,7 +42,7 @@ class Progress:
     @property
     def elapsed(self) -> float:
         """Seconds since the counting began."""
-        return float(self._bar.format_dict["elapsed"])
+        return time.monotonic() - self._started
 
     def say(self, line: str) -> None:
         """A line for whoever watches."""

@@ -126,7 +126,9 @@ class Step:
     @property
     def settings(self) -> frozenset[str]:
         """The settings, dotted, that decide which partitions there are and what is in them."""
-        return self.every_read.names | set(self.keys.settings)
+        names = self.every_read.names | set(self.keys.settings)
+        within = {name for name in names for other in names if name.startswith(f"{other}.")}
+        return names - within
 
     @property
     def schemas(self) -> dict[str, int]:
