@@ -61,10 +61,17 @@ class _Seen:
         self._seen.add(".".join(place))
         return value
 
+    @property
+    def __class__(self) -> type:  # sections are told from values by their type
+        return type(self._value)
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._value, name)
-        if name == "policies" and not self._place:
+        if name.startswith("__"):
+            return value
+        if name in ("policies", "methods") and not self._place:
             self._seen |= {"selected_subset.policies", "lora_adapter.target_share"}
+            self._seen |= {"dataset_values.methods"} if name == "methods" else set()
             return value
         if callable(value):  # a method of the whole section
             self._seen.add(".".join(self._place))
