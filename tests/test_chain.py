@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import threading
@@ -12,88 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from tiny_project import WORDS, all_of_it, appraise, write_project, write_rows
 
-from appraise.cli import main
 from appraise.errors import AppraiseError
 from appraise.project import Project
-from appraise.steps import NOUNS, step
-from appraise.steps.step import run
+from appraise.steps.flow import NOUNS, step
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
-
-WORDS = {
-    "colours": ["red", "green", "blue", "white"],
-    "animals": ["dog", "cat", "cow", "hen"],
-    "numbers": ["one", "two", "six", "ten"],
-}
-
-
-def write_rows(root: Path, name: str, words: list[str], count: int = 30) -> dict[str, str]:
-    rows = [
-        {"prompt": f"{name} {i}", "completion": words[i % 4], "options": "\n".join(words)}
-        for i in range(count)
-    ]
-    path = root / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def settings(model: Path, **changes: Any) -> dict[str, Any]:
-    component = {"name": "talk", "source": "talk.jsonl", "choices": "{options}"}
-    params: dict[str, Any] = {
-        "base_model": {
-            "source": str(model),
-            "max_length": 64,
-            "prompt": "{prompt}:",
-            "lora": {"rank": 2, "last_layers": 2},
-        },
-        "offers": {"pool": "pool.yaml"},
-        "target_sets": {
-            "desk": {
-                "title": "A desk",
-                "value": 6,
-                "train": 5,
-                "test": 8,
-                "components": [component],
-            }
-        },
-        "auxiliary_datasets": {"min_examples": 4, "max_examples": 20},
-        "gradient_sketches": {"preview": 6, "dimension": 128},
-        "kmm_weights": {"bootstraps": 10},
-        "selected_subset": {"k": 2, "policies": ["none", "kmm", "one_step", "target_only"]},
-        "lora_adapter": {"steps": 2, "batch_size": 2},
-        "decision_outcome": {"resamples": 50},
-    }
-    for section, change in changes.items():
-        params[section] = params.get(section, {}) | change
-    return params
-
-
-def write_project(root: Path, model: Path, **changes: Any) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    write_rows(root, "talk", ["red", "dog", "one", "hen"], 40)
-    common = {"provider": "P", "version": "1", "licence": "MIT", "price": 5.0}
-    offers = [
-        {"id": name, "title": name.title(), **common, **write_rows(root, name, words)}
-        for name, words in WORDS.items()
-    ]
-    pool = {"title": "T", "currency": "EUR", "offers": offers}
-    (root / "pool.yaml").write_text(yaml.safe_dump(pool))
-    (root / "params.yaml").write_text(yaml.safe_dump(settings(model, **changes)))
-    return root
-
-
-def appraise(root: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["--project", str(root), *words], catch_exceptions=False)
-
-
-def all_of_it(root: Path) -> dict[str, list[str]]:
-    made = {}
-    for noun in NOUNS:
-        result = appraise(root, noun.replace("_", "-"), "--json")
-        assert result.exit_code == 0, result.stderr
-        made[noun] = json.loads(result.stdout)["made"]
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -486,6 +410,7 @@ OTHER = {
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],
+    ("selected_subset", "decide_by"): "one_step",
     ("selected_subset", "budget"): 100.0,
     ("base_model", "lora", "target_modules"): ["q_proj"],
     ("base_model", "lora", "layers"): None,  # not beside last_layers

@@ -13,8 +13,8 @@ import pandas as pd
 from fake_pipeline import make_project  # type: ignore[import-not-found]
 
 from appraise.project import Project, Recipe
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_arrays, write_json, write_table
 
 TARGET = "clinic_desk"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from appraise.presentation.reasons import Coverer, Refused, praise, reason
+from appraise.presentation.reasons import Coverer, Refusal, praise, reason
 
 X, Y, Z = Coverer("X", 0.3, True), Coverer("Y", 0.2, True), Coverer("Z", 0.02, True)
-COVERED = Refused(
+COVERED = Refusal(
     alignment=0.6, margin=0.08, threshold=0.1, weight=0.0, signed_high=0.05,
     covered_by=(Z, X, Y), priced=True, rank=0, positive=9, k=3, bought_before=3,
 )  # fmt: skip

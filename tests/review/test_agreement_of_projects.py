@@ -13,7 +13,10 @@ from steps import sketched_project  # type: ignore[import-not-found]
 
 from appraise.cli import main
 from appraise.errors import ArtifactError, ParamsError, SolverError
+from appraise.numerics.subsets import refit
 from appraise.project import Project, Recipe
+from appraise.records.kernel import Kernel
+from appraise.records.program import SolvedProgram
 from appraise.review.agreement import agreement, lines
 from appraise.steps import step
 from appraise.steps.step import run
@@ -65,40 +68,38 @@ def asked(folder: Path, *words: str) -> Result:
 def test_the_purchases_compared_are_those_that_were_made(folder: Path) -> None:
     small, large = Project(folder / "small"), Project(folder / "strange")
     found = agreement(small, large)
-    assert (found["value_with"], found["buy_for"]) == ("small", "strange")
-    assert list(found["targets"]) == ["t", "u"]
-    for target, one in found["targets"].items():
-        assert one["datasets"] == sorted(PRICES)
-        for who, project in (("value_with", small), ("buy_for", large)):
+    assert (found.value_with, found.buy_for) == ("small", "strange")
+    assert list(found.targets) == ["t", "u"]
+    for target, one in found.targets.items():
+        assert one.datasets == sorted(PRICES)
+        for bought, project in ((one.bought, small), (one.wanted, large)):
             subset = read_json(project.root / f"data/selected_subset/{target}/kmm/subset.json")
-            assert one["bought"][who] == subset["datasets"]
-        assert set(one["same"]) == set(one["bought"]["value_with"]) & set(one["bought"]["buy_for"])
+            assert bought == subset["datasets"]
+        assert set(one.same) == set(one.bought) & set(one.wanted)
 
 
 def test_regret_is_of_the_other_project_s_program(folder: Path) -> None:
     """Of sets as the other project values them: the objective of the same set is the one stated."""
-    from appraise.numerics.subsets import refit
-    from appraise.steps.kmm_weights import solved
-
     large = Project(folder / "strange")
-    one = agreement(Project(folder / "small"), large, "t")["targets"]["t"]
-    program, table, stated = solved(large, "t")
-    places = [list(table["id"]).index(name) for name in one["bought"]["value_with"]]
+    one = agreement(Project(folder / "small"), large, "t").targets["t"]
+    kernel = Kernel.read(large.open("kernel_matrix"))
+    solved = SolvedProgram.read(large.open("kmm_weights", "t"), kernel, "t")
+    places = [solved.weights.ids.index(name) for name in one.bought]
     reached = read_json(large.root / "data/selected_subset/t/kmm/subset.json")["objective"]
-    nothing = program.tau / 2
-    other = refit(program, stated["lambda"], sorted(places))[0]
-    assert one["regret"] == pytest.approx((other - reached) / (nothing - reached))
+    nothing = solved.program.tau / 2
+    other = refit(solved.program, solved.certificate.lam, sorted(places))[0]
+    assert one.regret == pytest.approx((other - reached) / (nothing - reached))
 
 
 def test_nearly_the_same_model_agrees_and_a_strange_one_does_not(folder: Path) -> None:
     small = Project(folder / "small")
-    alike = agreement(small, Project(folder / "alike"), "t")["targets"]["t"]
-    assert alike["alignment"]["spearman"] == 1
-    assert alike["regret"] == pytest.approx(0, abs=0.02)
-    assert (alike["verdict"], alike["statement"][:3]) == ("go", "GO:")
-    strange = agreement(small, Project(folder / "strange"), "t")["targets"]["t"]
-    assert (strange["verdict"], strange["statement"][:6]) == ("no-go", "NO-GO:")
-    assert "value with strange itself" in strange["statement"]
+    alike = agreement(small, Project(folder / "alike"), "t").targets["t"]
+    assert alike.alignment.spearman == 1
+    assert alike.regret == pytest.approx(0, abs=0.02)
+    assert (alike.verdict, alike.statement[:3]) == ("go", "GO:")
+    strange = agreement(small, Project(folder / "strange"), "t").targets["t"]
+    assert (strange.verdict, strange.statement[:6]) == ("no-go", "NO-GO:")
+    assert "value with strange itself" in strange.statement
 
 
 def test_datasets_of_one_project_alone_are_left_out_and_named(folder: Path, tmp_path: Path) -> None:
@@ -106,8 +107,8 @@ def test_datasets_of_one_project_alone_are_left_out_and_named(folder: Path, tmp_
     sketched_project.write_sketch(one, "gradient_sketches", "g")
     sketched_project.write_offers(one, PRICES | {"g": 5.0})
     found = agreement(brought(one), Project(folder / "alike"), "t")
-    assert found["targets"]["t"]["left_out"] == {"g": "one"}
-    assert "g" not in found["targets"]["t"]["bought"]["value_with"]
+    assert found.targets["t"].left_out == {"g": "one"}
+    assert "g" not in found.targets["t"].bought
     assert "  left out: g, only in one" in lines(found)
 
 
@@ -115,9 +116,9 @@ def test_too_few_datasets_in_common(folder: Path, tmp_path: Path) -> None:
     few = valued(tmp_path / "few")
     for name in ("e", "f"):
         sketched_project.set_aside(few, name)
-    one = agreement(brought(few), Project(folder / "alike"), "t")["targets"]["t"]
-    assert one["alignment"]["spearman"] == 1
-    assert "an order of 4 datasets can be right by luck" in one["statement"]
+    one = agreement(brought(few), Project(folder / "alike"), "t").targets["t"]
+    assert one.alignment.spearman == 1
+    assert "an order of 4 datasets can be right by luck" in one.statement
     for name in ("c", "d"):
         sketched_project.set_aside(few, name)
     with pytest.raises(SolverError, match="t: agreement: expected the same 3 datasets or more"):
@@ -128,7 +129,7 @@ def test_another_value_split_is_refused(folder: Path, tmp_path: Path) -> None:
     other = valued(tmp_path / "other")
     write_value_split(other, "u", "something else ?")
     small = Project(folder / "small")
-    assert agreement(small, other, "t")["targets"]["t"]["regret"] == 0
+    assert agreement(small, other, "t").targets["t"].regret == 0
     with pytest.raises(ArtifactError, match="target u: expected the same value split"):
         agreement(small, other)
 

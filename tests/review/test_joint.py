@@ -11,14 +11,14 @@ from steps.sketched_project import sketched  # type: ignore[import-not-found]
 
 from appraise.cli import main
 from appraise.steps import candidates, kernel_matrix, kmm_weights
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_table
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("joint")
-    project = sketched(folder, kmm_weights={"penalty": "price", "bootstraps": 2})
+    project = sketched(folder, kmm_weights={"penalty": "price"}, dataset_values={"bootstraps": 2})
     for one in (candidates, kernel_matrix, kmm_weights):
         run(one.STEP, project)
     return folder

@@ -12,7 +12,7 @@ from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json
 
 

@@ -55,7 +55,7 @@ def write_params(root: Path, **changes: dict[str, Any]) -> Project:
         "base_model": {"source": "m"},
         "offers": {"pool": "pool.yaml"},
         "target_sets": {"t": target, "u": target},
-        "kmm_weights": {"bootstraps": 20},
+        "dataset_values": {"bootstraps": 20},
         "selected_subset": {"k": 2},
     }
     for section, change in changes.items():

@@ -14,7 +14,7 @@ from appraise.numerics.kmm import solve
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.candidates import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 N = 160
@@ -30,7 +30,10 @@ def drawn(i: int) -> np.ndarray:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = write_params(
-        tmp_path, candidates={"largest": 100}, kmm_weights={"bootstraps": 5, "penalty": "price"}
+        tmp_path,
+        candidates={"largest": 100},
+        kmm_weights={"penalty": "price"},
+        dataset_values={"bootstraps": 5},
     )
     for i, name in enumerate(IDS):
         write_sketch(made, "gradient_sketches", name, rows=drawn(i))

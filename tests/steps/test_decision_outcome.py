@@ -13,7 +13,7 @@ from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.steps import valuation_decision
 from appraise.steps.decision_outcome import STEP, verdict
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, read_table
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from appraise.steps.kmm_weights import STEP
 from sketched_project import PRICES, rows, sketched, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError, OfferError
@@ -14,8 +15,7 @@ from appraise.numerics.kmm import certify
 from appraise.numerics.optimum import NOTHING_SERVES
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix
-from appraise.steps.kmm_weights import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 

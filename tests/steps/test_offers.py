@@ -15,7 +15,7 @@ from appraise.examples.templates import RowTemplates
 from appraise.project import Project, Recipe
 from appraise.project.params import read_params
 from appraise.steps import offers
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +28,8 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
     found = offers.read_offers(project)
     assert [one.id for one in found.offers] == ["good"]
     assert len(found.set_aside) == 1
-    assert "\n" not in found.set_aside[0]["reason"]
-    return found.set_aside[0]["reason"]
+    assert "\n" not in found.set_aside[0].reason
+    return found.set_aside[0].reason
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from appraise.project import Project
 from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.report import STEP, standing, verdict_sentence
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -179,7 +179,7 @@ def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) ->
 def test_without_a_bootstrap_there_are_no_intervals_and_no_failure(tmp_path: Path) -> None:
     fabricated.project(tmp_path)
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    params["kmm_weights"]["bootstraps"] = 0
+    params["dataset_values"]["bootstraps"] = 0
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     project = Project(tmp_path)
     for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):

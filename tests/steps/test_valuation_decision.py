@@ -13,7 +13,7 @@ from fabricated import DATASETS, TARGET
 
 from appraise.errors import ArtifactError
 from appraise.project import Project
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.steps.valuation_decision import STEP
 from appraise.storage.files import read_json, read_table, sha256_json
 

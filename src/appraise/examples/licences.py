@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from license_expression import ExpressionError, Licensing, get_spdx_licensing
 
 from appraise.errors import OfferError, ParamsError
-
-if TYPE_CHECKING:
-    from license_expression import Licensing
 
 UNKNOWN = "NOASSERTION"
 _REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
@@ -18,8 +17,6 @@ _REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]
 
 @cache
 def _licensing() -> Licensing:
-    from license_expression import get_spdx_licensing
-
     return get_spdx_licensing()
 
 
@@ -32,7 +29,7 @@ def check(licence: str) -> None:
     if licence == UNKNOWN:
         return
     try:
-        unknown = _strangers(_parsed(licence))
+        unknown = _unknown_names(_parsed(licence))
     except ValueError as error:
         what = f"{licence!r} ({error})"
     else:
@@ -68,8 +65,8 @@ def refusal(licence: str, accepted: Collection[str] | None) -> str | None:
     known = licence != UNKNOWN
     if _accepts(_parsed(licence), names) if known else UNKNOWN.lower() in names:
         return None
-    found = licence if known else "unknown terms"
-    return f"licence: expected one of {', '.join(sorted(accepted)) or 'none'}, found {found}"
+    terms = licence if known else "unknown terms"
+    return f"licence: expected one of {', '.join(sorted(accepted)) or 'none'}, found {terms}"
 
 
 def _parsed(licence: str) -> Any:
@@ -78,8 +75,6 @@ def _parsed(licence: str) -> Any:
     Raises:
         ValueError: it cannot be parsed.
     """
-    from license_expression import ExpressionError
-
     try:
         tree = _licensing().parse(licence, validate=False, strict=True)
     except (ExpressionError, AttributeError) as error:
@@ -89,7 +84,7 @@ def _parsed(licence: str) -> Any:
     return tree
 
 
-def _strangers(tree: Any) -> list[str]:
+def _unknown_names(tree: Any) -> list[str]:
     known = _licensing().known_symbols
     keys = _licensing().license_keys(tree)
     return [key for key in keys if key not in known and not _REFERENCE.fullmatch(key)]

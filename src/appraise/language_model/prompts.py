@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from jinja2 import TemplateError
 
 from appraise.errors import ModelError
+from appraise.examples.conversations import as_messages
 from appraise.examples.example import Example, Prompt
+from appraise.examples.plain import plain_texts
 from appraise.language_model.protocols import Tokenizer
 from appraise.settings.model import BaseModelParams
 
@@ -131,34 +133,21 @@ def texts(
             "base_model.chat: expected a tokenizer with a chat template, found none; "
             "set chat: false and give base_model.prompt"
         )
-    turns = [("user", prompt)] if isinstance(prompt, str) else [(m.role, m.content) for m in prompt]
-    asked = _rendered(tokenizer, turns, ask=True)
-    whole = _rendered(tokenizer, [*turns, ("assistant", completion)], ask=False)
+    messages = as_messages(prompt)
+    asked = _rendered(tokenizer, messages, ask=True)
+    whole = _rendered(
+        tokenizer, [*messages, {"role": "assistant", "content": completion}], ask=False
+    )
     answer = whole.removeprefix(asked) if whole.startswith(asked) else completion
     return asked, _ended(answer, completion.strip(), tokenizer.eos_token or "")
 
 
-def plain_texts(params: BaseModelParams, prompt: Prompt, completion: str) -> tuple[str, str]:
-    """Prompt and completion without a chat format.
-
-    The turns of a conversation are lines in place of `base_model.prompt`, and the last one is the
-    assistant's to fill: `User: …`, `Assistant: …`, `User: …`, `Assistant:`.
-    """
-    if isinstance(prompt, str):
-        asked = params.prompt.replace("{prompt}", prompt)
-    else:
-        turns = [f"{turn.role.capitalize()}: {turn.content}\n" for turn in prompt]
-        asked = "".join(turns) + "Assistant:"
-    return asked, params.completion.replace("{completion}", completion)
-
-
-def _rendered(tokenizer: Tokenizer, turns: list[tuple[str, str]], ask: bool) -> str:
-    """The turns in the chat format; with `ask` up to where the assistant's answer begins."""
-    messages = [{"role": role, "content": content} for role, content in turns]
+def _rendered(tokenizer: Tokenizer, messages: list[dict[str, str]], ask: bool) -> str:
+    """The messages in the chat format; with `ask` up to where the assistant's answer begins."""
     try:
         return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask)
     except TemplateError as error:
-        roles = ", ".join(role for role, _ in turns)
+        roles = ", ".join(message["role"] for message in messages)
         raise ModelError(
             f"base_model.chat: expected a conversation that the chat template takes, found {roles} "
             f"({error}); change the messages or set chat: false"

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
 
 from appraise.presentation.drawing import (
     ACCENT,
@@ -28,6 +30,7 @@ from appraise.presentation.drawing import (
     quiet,
     whisker,
 )
+from appraise.records.adapter import AdapterTraining
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,11 +113,13 @@ def weights_bar(
     bought: Collection[str],
     fmt: Format = "png",
     filled: str = "bought",
+    measure: str = "weight",
 ) -> bytes:
     """Weights (n,) of the datasets with their intervals, largest first; those bought are filled.
 
     Args:
         filled: what the axis calls those in `bought`, where nothing has been bought yet.
+        measure: what the axis calls the weights, where they are the values of another method.
     """
     order = sorted(range(len(ids)), key=lambda i: (-float(weights[i]), -float(high[i]), ids[i]))
     order, left_out = order[:MOST_BARS], max(0, len(ids) - MOST_BARS)
@@ -137,7 +142,7 @@ def weights_bar(
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(left=min(0.0, float(np.min(low, initial=0.0))))
         more = f"; {left_out} smaller ones not shown" if left_out else ""
-        axes.set_xlabel(f"weight (filled: {filled}; line: interval{more})")
+        axes.set_xlabel(f"{measure} (filled: {filled}; line: interval{more})")
         quiet(axes, "x")
     return saved.getvalue()
 
@@ -225,15 +230,18 @@ def frontier_plot(
     return saved.getvalue()
 
 
-def training_curves(trainings: Mapping[str, Mapping[str, Any]], fmt: Format = "png") -> bytes:
+def training_curves(
+    trainings: Mapping[str, AdapterTraining], ours: str, fmt: Format = "png"
+) -> bytes:
     """Each policy's training, step by step: smoothed, and pale behind it as it was.
 
     Args:
-        trainings: policy → its training.json. Drawn is the loss; where completions were rewarded,
-            whose loss is near 0 all along, the reward.
+        trainings: by policy. Drawn is the loss; where completions were rewarded, whose loss is
+            near 0 all along, the reward.
+        ours: the policy whose name is drawn bold.
     """
-    rewarded = any(one["reward"] for one in trainings.values())
-    curves = {policy: one["reward" if rewarded else "loss"] for policy, one in trainings.items()}
+    rewarded = any(one.reward for one in trainings.values())
+    curves = {name: one.reward if rewarded else one.loss for name, one in trainings.items()}
     drawn = {policy: np.asarray(curve, dtype=float) for policy, curve in curves.items() if curve}
     with figure(6.6, 3.2, fmt) as (drawn_on, saved):
         axes = drawn_on.add_subplot()
@@ -243,7 +251,7 @@ def training_curves(trainings: Mapping[str, Mapping[str, Any]], fmt: Format = "p
             axes.plot(steps, curve, color=LINES[place % 6], linewidth=0.6, alpha=0.28)
             style: dict[str, Any] = {"color": LINES[place % 6], "linestyle": DASHES[place % 6]}
             axes.plot(steps, smooth, linewidth=1.7, label=policy, **style)
-            ends.append((policy, float(smooth[-1]), policy == "kmm"))
+            ends.append((policy, float(smooth[-1]), policy == ours))
         name_ends(axes, ends)
         axes.set_xlabel("training step")
         axes.set_ylabel("reward of its completions" if rewarded else "loss on what it trains on")
@@ -258,14 +266,21 @@ def outcome_bar(
     loss: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
+    ours: str,
     fmt: Format = "png",
 ) -> bytes:
-    """Held-out loss of each policy with its interval, nats per completion token; best first."""
+    """Held-out loss of each policy with its interval, nats per completion token; best first.
+
+    Args:
+        policies: their names.
+        loss, low, high: (P,) each policy's, and the ends of its interval.
+        ours: the policy that is drawn in colour.
+    """
     order = sorted(range(len(policies)), key=lambda i: (float(loss[i]), policies[i]))
     with figure(6.6, 0.34 * len(policies) + 0.75, fmt) as (drawn_on, saved):
         axes = drawn_on.add_subplot()
         for place, i in enumerate(order):
-            colour = ACCENT if policies[i] == "kmm" else MUTED
+            colour = ACCENT if policies[i] == ours else MUTED
             axes.plot(
                 [low[i], high[i]],
                 [place, place],
@@ -301,9 +316,6 @@ def _cut(lambdas: np.ndarray, weights: np.ndarray, end: float) -> tuple[np.ndarr
 
 def _by_similarity(cosines: np.ndarray) -> np.ndarray:
     """An order (n,) in which datasets that teach the same stand side by side."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
     if len(cosines) < 3:
         return np.arange(len(cosines))
     distance = np.clip(1 - (cosines + cosines.T) / 2, 0, None)

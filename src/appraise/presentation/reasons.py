@@ -3,29 +3,19 @@
 For a refused dataset i the certificate says m_i = c_i − Σ_j K_ij w_j ≤ λ p_i: what of its
 alignment c_i the chosen datasets leave uncovered does not reach the threshold λ p_i. The cases are
 told apart by these four numbers, by the rank of its weight and by its signed weight's interval.
+Where a method solves no program, there is nothing to say but the rank.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from appraise.presentation.wording import listed, money, number_word, one_line, ordinal, percent
+from appraise.records.decision import ReasonKind
+from appraise.records.subset import Change
 
-Kind = Literal[
-    "ineligible",
-    "copy",
-    "excluded",
-    "beyond_k",
-    "over_budget",
-    "points_away",
-    "unrelated",
-    "harmful",
-    "covered",
-    "weak",
-]
 NAMED_SHARE = 0.75  # name as many coverers as hold this share of what is covered …
 MOST_NAMED = 3  # … but never more than these
 UNRELATED = 0.2  # an alignment below this part of the threshold is as good as none
@@ -47,8 +37,8 @@ class Coverer:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """What is known of a dataset that was not bought.
+class Refusal:
+    """What is known of a dataset that was not bought, and of its part in the program.
 
     Attributes:
         alignment: c_i.
@@ -85,18 +75,47 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """Where a dataset stands by a method that has values and no program.
+
+    Attributes:
+        rank: from 1.
+        of: how many were ranked.
+        method: by what; None for a policy that looks at no value.
+        outcome: what the policy made of it: "chosen", "beyond_k", "over_budget", "no_score",
+            "excluded".
+        bought: how many were.
+        ineligible: why it may not be bought at all, or None.
+        excluded_by: the name of the bought dataset beside which it is not sold, or None.
+    """
+
+    rank: int
+    of: int
+    method: str | None
+    outcome: str
+    bought: int
+    ineligible: str | None = None
+    excluded_by: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The rank as the beginning of a sentence."""
+        by = f" by {self.method.replace('_', ' ')}" if self.method else ""
+        return f"It comes {ordinal(self.rank)} of {self.of}{by}"
+
+
+@dataclass(frozen=True)
 class Reason:
     """A case, for programs, and its sentence, for people."""
 
-    kind: Kind
+    kind: ReasonKind
     sentence: str
 
 
-def reason(case: Refused) -> Reason:
+def reason(case: Refusal) -> Reason:
     """Why this dataset was refused."""
     if case.ineligible is not None:
-        why = one_line(case.ineligible, 200).rstrip(".")
-        return Reason("ineligible", f"It may not be bought: {why}.")
+        return _barred(case.ineligible)
     if case.excluded_by is not None and case.weight > 0:
         return Reason("excluded", f"Useful, but it is not sold beside {case.excluded_by}.")
     if case.weight > 0:
@@ -118,24 +137,51 @@ def reason(case: Refused) -> Reason:
     return Reason("weak", f"Aligned with the task, but too weakly {enough}.")
 
 
-def remedy(change: Mapping[str, Any], k: int | None, currency: str) -> str:
+def _barred(ineligible: str) -> Reason:
+    why = one_line(ineligible, 200).rstrip(".")
+    return Reason("ineligible", f"It may not be bought: {why}.")
+
+
+def rank_reason(case: Ranking) -> Reason:
+    """Why this dataset was refused, where a rank is all that is known."""
+    if case.ineligible is not None:
+        return _barred(case.ineligible)
+    if case.outcome == "excluded":
+        beside = case.excluded_by or "what was bought"
+        return Reason("excluded", f"{case.place}, but it is not sold beside {beside}.")
+    if case.outcome == "over_budget":
+        return Reason("over_budget", f"{case.place}; its price exceeds what is left of the budget.")
+    if case.outcome == "no_score":
+        return Reason("no_score", f"{case.place}, and nothing speaks for it.")
+    bought = "none" if case.bought == 0 else number_word(case.bought)
+    were = "were" if case.bought > 1 else "was"
+    return Reason("beyond_k", f"{case.place}; {bought} {were} bought.")
+
+
+def rank_praise(case: Ranking) -> str:
+    """Why a bought dataset was bought, where a rank is all that is known."""
+    return f"{case.place}."
+
+
+def remedy(change: Change | None, k: int | None, currency: str) -> str:
     """What would get a refused dataset bought, each by itself; "" where nothing would.
 
     Args:
         change: a price at which, a number of places with which, a budget with which it would be
-            bought; None for those that would not do it.
+            bought; None where that was not computed.
         k: how many places there were.
         currency: of the money.
     """
-    ways = []
-    if change["price"] is not None:
-        price = float(change["price"])  # rounded down: at a cent more it might not be bought
+    if change is None:
+        return ""
+    ways, price = [], change.price
+    if price is not None:  # rounded down: at a cent more it might not be bought
         ways.append(f"at {money(math.floor(price) if price >= 10 else price, currency)} or less")
-    if change["k"] is not None and k is not None:
-        more = change["k"] - k
+    if change.k is not None and k is not None:
+        more = change.k - k
         ways.append(f"with {number_word(more)} more {'place' if more == 1 else 'places'}")
-    if change["budget"] is not None:
-        ways.append(f"with a budget of {money(change['budget'], currency)}")
+    if change.budget is not None:
+        ways.append(f"with a budget of {money(change.budget, currency)}")
     if not ways:
         return ""
     shown = ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])} or {ways[-1]}"
@@ -167,7 +213,7 @@ def praise(
     return f"{pull}; {share} of that is covered too, mainly by {names}, but the rest is worth it."
 
 
-def _useful(case: Refused) -> Reason:
+def _useful(case: Refusal) -> Reason:
     place = f"it comes {ordinal(case.rank)} of the {case.positive} that deserve a share"
     if case.bought_before >= case.k:
         return Reason(
@@ -178,7 +224,7 @@ def _useful(case: Refused) -> Reason:
     )
 
 
-def _not_aligned(case: Refused) -> Reason:
+def _not_aligned(case: Refusal) -> Reason:
     if case.signed_high < 0:
         return Reason(
             "harmful",
@@ -189,7 +235,7 @@ def _not_aligned(case: Refused) -> Reason:
     return Reason("points_away", "Points away from the task.")
 
 
-def _covered(case: Refused) -> Reason:
+def _covered(case: Refusal) -> Reason:
     named = _main_coverers(case.covered_by)
     share = sum(coverer.amount for coverer in named) / case.alignment
     how_much = "all" if share >= 0.995 else percent(share)

@@ -22,9 +22,11 @@ from pydantic import (
 
 from appraise.errors import ParamsError
 from appraise.language_model.mixes import MIXES
+from appraise.methods import METHODS
 from appraise.objectives import OBJECTIVES
 from appraise.objectives.objective import Objective
 from appraise.objectives.sft import Sft
+from appraise.policies import POLICIES
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
     NearCopiesParams,
@@ -37,6 +39,7 @@ from appraise.settings.sketches import SketchSettings
 from appraise.settings.training import DecisionOutcomeParams, EvaluationParams, LoraAdapterParams
 from appraise.settings.valuation import (
     CandidatesParams,
+    DatasetValuesParams,
     KernelMatrixParams,
     KmmWeightsParams,
     SelectedSubsetParams,
@@ -96,6 +99,7 @@ class Params(Section):
     candidates: CandidatesParams = CandidatesParams()
     kernel_matrix: KernelMatrixParams = KernelMatrixParams()
     transfer_matrix: TransferMatrixParams = TransferMatrixParams()
+    dataset_values: DatasetValuesParams = DatasetValuesParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()
     selected_subset: SelectedSubsetParams = SelectedSubsetParams()
     lora_adapter: Annotated[LoraAdapterParams, AfterValidator(_known_mix)] = LoraAdapterParams()
@@ -112,10 +116,60 @@ class Params(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _policies_exist(self) -> Params:
+        asked = self.selected_subset
+        for place, name in enumerate(asked.policies):
+            if name not in POLICIES:
+                raise ValueError(
+                    f"selected_subset.policies.{place}: expected one of {', '.join(POLICIES)}, "
+                    f"found {name!r}"
+                )
+        self._check_decide_by(asked.decide_by)
+        return self
+
+    @model_validator(mode="after")
+    def _methods_exist(self) -> Params:
+        asked = self.dataset_values.methods or ()
+        for place, name in enumerate(asked):
+            if name not in METHODS:
+                raise ValueError(
+                    f"dataset_values.methods.{place}: expected one of {', '.join(METHODS)}, "
+                    f"found {name!r}"
+                )
+        for policy, method in self._read_by_policies().items():
+            if asked and method not in asked:
+                raise ValueError(
+                    f"dataset_values.methods: expected {method} among them, whose values policy "
+                    f"{policy} reads, found {', '.join(asked)}; add it, or leave out the policy"
+                )
+        return self
+
+    def _read_by_policies(self) -> dict[str, str]:
+        """Policy → the method whose values it reads, for those that read any."""
+        methods = {name: POLICIES[name].method for name in self.policies()}
+        return {name: method for name, method in methods.items() if method is not None}
+
+    def methods(self) -> tuple[str, ...]:
+        """The methods that value the datasets."""
+        wanted = self.dataset_values.methods or self._read_by_policies().values()
+        return tuple(name for name in METHODS if name in wanted)
+
+    def _check_decide_by(self, name: str) -> None:
+        """Of the policies that mean something here, one of which all can be said that is said."""
+        ranking = [policy for policy in self.policies() if POLICIES[policy].ranks]
+        if name not in ranking:
+            raise ValueError(
+                "selected_subset.decide_by: expected one of selected_subset.policies that ranks "
+                "datasets, so that it can be said what would get a refused one bought "
+                f"({', '.join(ranking) or 'there is none'}), found {name!r}"
+            )
+
     def policies(self) -> tuple[str, ...]:
-        """The policies that mean something here: `target_only` needs target data in the mix."""
-        share = self.lora_adapter.target_share
-        return tuple(p for p in self.selected_subset.policies if p != "target_only" or share > 0)
+        """The policies that mean something here: some need target data in the mix."""
+        mixed = self.lora_adapter.target_share > 0
+        names = self.selected_subset.policies
+        return tuple(name for name in names if mixed or not POLICIES[name].needs_target_data)
 
 
 def read_params(path: Path) -> Params:

@@ -1,1 +1,1 @@
-"""Records: one typed record for each artifact, with its file names, one reader and one writer."""
+"""What crosses the disk: one typed record for each artifact, with its reader and its writer."""

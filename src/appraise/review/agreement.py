@@ -6,38 +6,113 @@ one that was valued with (a small model), the other the one that is bought for (
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
 
 from appraise.errors import ArtifactError, ParamsError, SolverError
+from appraise.numerics.agreement import (
+    LEAST_SPEARMAN,
+    LEAST_TO_GO,
+    MOST_REGRET,
+    Agreement,
+    Correlation,
+    Valued,
+)
+from appraise.numerics.agreement import agreement as compare
 from appraise.presentation.wording import listed, one_line, percent
 from appraise.project import Project
-from appraise.storage.files import read_json
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from appraise.numerics.agreement import Agreement, Correlation, Valued
-    from appraise.numerics.program import Program
+from appraise.records.kernel import Kernel
+from appraise.records.offers import Offers
+from appraise.records.program import SolvedProgram
+from appraise.records.record import Json, number
+from appraise.records.subset import Subset
+from appraise.steps.selected_subset import proving
 
 CONTENT = ("sha256", "revision", "prompt", "completion", "rejected", "messages", "where")
 CONFIDENCE = 0.9
+VALUES = "dataset_values"
 
 
-def agreement(project: Project, other: Project, target: str | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Correlations:
+    """Of ranks and of the numbers themselves; None where one side is constant."""
+
+    spearman: float | None
+    pearson: float | None
+
+    @classmethod
+    def of(cls, found: Correlation) -> Correlations:
+        """As JSON has them."""
+        return cls(number(found.spearman), number(found.pearson))
+
+
+@dataclass(frozen=True)
+class TargetAgreement:
+    """How far two valuations of one target agree, and what to do.
+
+    Attributes:
+        datasets: that both valued.
+        left_out: dataset → the project that alone valued it.
+        alignment: of the alignments.
+        interval: ends of that Spearman correlation's interval; None where there is none.
+        kernel: of the kernels' entries, pair by pair.
+        weights: of the weights.
+        bought: by the project that was valued with.
+        wanted: by the project that is bought for.
+        same: datasets that both buy.
+        regret: what is lost by buying `bought`, as a part of what `wanted` gains.
+        verdict: whether to buy for the other model.
+        statement: the same in words.
+    """
+
+    datasets: list[str]
+    left_out: dict[str, str]
+    alignment: Correlations
+    interval: tuple[float | None, float | None]
+    kernel: Correlations
+    weights: Correlations
+    bought: list[str]
+    wanted: list[str]
+    same: list[str]
+    regret: float
+    verdict: Literal["go", "no-go"]
+    statement: str
+
+
+@dataclass(frozen=True)
+class ProjectsAgreement:
+    """How far the valuations of two projects agree.
+
+    Attributes:
+        value_with: name of the project that was valued with.
+        buy_for: name of the other.
+        targets: by name.
+    """
+
+    value_with: str
+    buy_for: str
+    targets: dict[str, TargetAgreement]
+
+    def as_json(self) -> Json:
+        """For programs."""
+        targets: Json = {}
+        for name, one in self.targets.items():
+            content: Json = asdict(one)
+            bought: Json = {"value_with": content.pop("bought"), "buy_for": content.pop("wanted")}
+            targets[name] = content | {"bought": bought}
+        return {"value_with": self.value_with, "buy_for": self.buy_for, "targets": targets}
+
+
+def agreement(project: Project, other: Project, target: str | None = None) -> ProjectsAgreement:
     """How far two valuations of the same datasets agree, and what to do.
 
     Args:
         project: what was valued with; kernel matrix, weights and selected subsets are made.
         other: what is bought for; the same.
         target: one that both have; None for all of those.
-
-    Returns:
-        "value_with" and "buy_for": the names of the two; "targets": target → "datasets" that both
-        valued, "left_out" (dataset → the project that alone valued it), "alignment", "kernel" and
-        "weights" with "spearman" and "pearson" (None where one side is constant), "interval" of
-        the first Spearman, "bought" by each and "same", "regret", "verdict" and "statement".
 
     Raises:
         ParamsError: a target that one of them has not, or none in common.
@@ -48,7 +123,7 @@ def agreement(project: Project, other: Project, target: str | None = None) -> di
     compared = {
         one: _compared(project, other, one, names) for one in _targets(project, other, target)
     }
-    return {"value_with": names[0], "buy_for": names[1], "targets": compared}
+    return ProjectsAgreement(*names, compared)
 
 
 def _names(project: Project, other: Project) -> tuple[str, str]:
@@ -77,46 +152,80 @@ def _targets(project: Project, other: Project, target: str | None) -> list[str]:
     )
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One project's valuation of a target: its datasets, and what of it can be compared."""
+
+    ids: list[str]
+    places: dict[str, int]
+    valued: Valued
+
+    @classmethod
+    def of(cls, project: Project, target: str) -> _Side:
+        kernel = Kernel.read(project.open("kernel_matrix"))
+        solved = SolvedProgram.read(project.open(VALUES, _proved(project, target)), kernel, target)
+        policy = project.params.selected_subset.decide_by
+        bought = Subset.read(project.open("selected_subset", f"{target}/{policy}")).datasets
+        ids, weights = solved.weights.ids, solved.weights.numbers("weight")
+        places = {name: place for place, name in enumerate(ids)}
+        chosen = tuple(places[name] for name in bought)
+        return cls(ids, places, Valued(solved.program, solved.certificate.lam, weights, chosen))
+
+    def among(self, common: Sequence[str]) -> Valued:
+        """Of the datasets in common, in their order."""
+        keep = np.array([self.places[name] for name in common], dtype=np.int64)
+        new = {int(old): place for place, old in enumerate(keep)}
+        chosen = tuple(new[old] for old in self.valued.chosen if old in new)
+        whole = self.valued
+        return Valued(whole.program.among(keep), whole.lam, whole.weights[keep], chosen)
+
+
+def _proved(project: Project, target: str) -> str:
+    """The values that solve a program, by which a set of one project is rated in the other."""
+    keys = proving(project, target)
+    if not keys:
+        methods = ", ".join(project.params.methods()) or "none"
+        raise ParamsError(
+            f"agreement: expected a method that solves a program in {one_line(project.root)}, "
+            f"found {methods}; add kmm to dataset_values.methods"
+        )
+    return keys[0]
+
+
 def _compared(
     project: Project, other: Project, target: str, names: tuple[str, str]
-) -> dict[str, Any]:
-    """One target: the content of the answer under its name."""
-    from appraise.numerics.agreement import agreement as compare
-    from appraise.steps.kmm_weights import solved
-
+) -> TargetAgreement:
+    """One target."""
     _check_same_value_split(project, other, target)
-    both = [(one, *solved(one, target)) for one in (project, other)]
-    ids = [[str(name) for name in table["id"]] for _, _, table, _ in both]
-    common = sorted(set(ids[0]) & set(ids[1]))
+    both = [_Side.of(one, target) for one in (project, other)]
+    common = sorted(set(both[0].ids) & set(both[1].ids))
     _check_same_data(project, other, common)
-    small, large = (
-        _valued(program, table, float(stated["lambda"]), _bought(one, target), common)
-        for one, program, table, stated in both
-    )
+    small, large = (side.among(common) for side in both)
     try:
         found = compare(small, large, confidence=CONFIDENCE)
     except SolverError as error:
         raise SolverError(f"{target}: {error}") from None
-    bought = [[common[i] for i in one.chosen] for one in (small, large)]
+    bought, wanted = ([common[i] for i in one.chosen] for one in (small, large))
     alone = {
         name: owner
-        for owner, own in zip(names, ids, strict=True)
-        for name in own
+        for owner, side in zip(names, both, strict=True)
+        for name in side.ids
         if name not in common
     }
-    return {
-        "datasets": common,
-        "left_out": alone,
-        "alignment": _numbers(found.c),
-        "interval": [_number(found.low), _number(found.high)],
-        "kernel": _numbers(found.K),
-        "weights": _numbers(found.w),
-        "bought": {"value_with": bought[0], "buy_for": bought[1]},
-        "same": [name for name in bought[1] if name in bought[0]],
-        "regret": found.regret,
-        "verdict": found.verdict,
-        "statement": statement(found, *names),
-    }
+    return TargetAgreement(
+        datasets=common,
+        left_out=alone,
+        alignment=Correlations.of(found.c),
+        interval=(number(found.low), number(found.high)),
+        kernel=Correlations.of(found.K),
+        weights=Correlations.of(found.w),
+        bought=bought,
+        wanted=wanted,
+        same=[name for name in wanted if name in bought],
+        regret=found.regret,
+        verdict=found.verdict,
+        statement=statement(found, *names),
+    )
 
 
 def _check_same_value_split(project: Project, other: Project, target: str) -> None:
@@ -131,13 +240,10 @@ def _check_same_value_split(project: Project, other: Project, target: str) -> No
 
 def _check_same_data(project: Project, other: Project, common: Sequence[str]) -> None:
     """A dataset of one name is one dataset: same data, same templates."""
-    here, there = (
-        {offer["id"]: offer for offer in read_json(one.open("offers") / "offers.json")["offers"]}
-        for one in (project, other)
-    )
+    here, there = (Offers.read(one.open("offers")) for one in (project, other))
     for name in common:
         for part in CONTENT:
-            a, b = here.get(name, {}).get(part), there.get(name, {}).get(part)
+            a, b = getattr(here[name], part), getattr(there[name], part)
             if a != b:
                 raise ArtifactError(
                     f"dataset {name}: expected the same {part} in both projects "
@@ -146,37 +252,8 @@ def _check_same_data(project: Project, other: Project, common: Sequence[str]) ->
                 )
 
 
-def _bought(project: Project, target: str) -> list[str]:
-    folder = project.open("selected_subset", f"{target}/kmm")
-    return list(read_json(folder / "subset.json")["datasets"])
-
-
-def _valued(
-    program: Program, table: pd.DataFrame, lam: float, bought: Sequence[str], common: Sequence[str]
-) -> Valued:
-    """The datasets in common, in their order."""
-    import numpy as np
-
-    from appraise.numerics.agreement import Valued
-
-    places = {str(name): place for place, name in enumerate(table["id"])}
-    keep = np.array([places[name] for name in common], dtype=np.int64)
-    chosen = tuple(common.index(name) for name in bought if name in common)
-    return Valued(program.among(keep), lam, table["weight"].to_numpy("float64")[keep], chosen)
-
-
-def _numbers(found: Correlation) -> dict[str, float | None]:
-    return {"spearman": _number(found.spearman), "pearson": _number(found.pearson)}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def statement(found: Agreement, small: str, large: str) -> str:
     """Go or no-go in words for somebody who buys data."""
-    from appraise.numerics.agreement import LEAST_SPEARMAN, LEAST_TO_GO, MOST_REGRET
-
     lost = f"{_share(found.regret)} of what {large} gains by its own purchase"
     every = "all" if found.same == found.bought[1] else found.same
     same = f"{every} of the {found.bought[1]} datasets that {large} would buy"
@@ -206,32 +283,32 @@ def statement(found: Agreement, small: str, large: str) -> str:
     return f"NO-GO: value with {large} itself, since {'; '.join(reasons)}."
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: ProjectsAgreement) -> list[str]:
     """The answer for a terminal: a small table and a statement for each target."""
-    return [line for target in found["targets"] for line in _lines(found, target)]
+    return [line for target, one in found.targets.items() for line in _lines(found, target, one)]
 
 
-def _lines(found: dict[str, Any], target: str) -> list[str]:
-    one = found["targets"][target]
+def _lines(found: ProjectsAgreement, target: str, one: TargetAgreement) -> list[str]:
     return [
-        f"{target}: {len(one['datasets'])} datasets in both projects",
-        *(f"  left out: {name}, only in {owner}" for name, owner in one["left_out"].items()),
+        f"{target}: {len(one.datasets)} datasets in both projects",
+        *(f"  left out: {name}, only in {owner}" for name, owner in one.left_out.items()),
         f"  {'correlation of':24}{'Spearman':>10}{'Pearson':>10}",
-        f"  {'alignments':24}{_cells(one['alignment'])}{_ends(one['interval'])}",
-        f"  {'kernel, pair by pair':24}{_cells(one['kernel'])}",
-        f"  {'weights':24}{_cells(one['weights'])}",
-        *(f"  {found[who]} buys {listed(bought)}" for who, bought in one["bought"].items()),
-        f"  regret: {_share(one['regret'])}",
-        one["statement"],
+        f"  {'alignments':24}{_cells(one.alignment)}{_ends(one.interval)}",
+        f"  {'kernel, pair by pair':24}{_cells(one.kernel)}",
+        f"  {'weights':24}{_cells(one.weights)}",
+        f"  {found.value_with} buys {listed(one.bought)}",
+        f"  {found.buy_for} buys {listed(one.wanted)}",
+        f"  regret: {_share(one.regret)}",
+        one.statement,
     ]
 
 
-def _cells(numbers: dict[str, float | None]) -> str:
-    both = (numbers["spearman"], numbers["pearson"])
+def _cells(numbers: Correlations) -> str:
+    both = (numbers.spearman, numbers.pearson)
     return "".join(f"{'-' if one is None else f'{one:.2f}':>10}" for one in both)
 
 
-def _ends(interval: Sequence[float | None]) -> str:
+def _ends(interval: tuple[float | None, float | None]) -> str:
     low, high = interval
     if low is None or high is None:
         return ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 from appraise.errors import ArtifactError
+from appraise.presentation.costs import total
+from appraise.presentation.valuation_pictures import measure
 from appraise.presentation.wording import listed, money, one_line, percent, scientific, signed
 from appraise.project import Project
-from appraise.review.sketch_costs import costs, total
-from appraise.storage.files import read_json
+from appraise.records.decision import Decision, Refused
+from appraise.records.outcome import Outcome
+from appraise.review.sketch_costs import costs
 
 WIDTH = 100
 
@@ -22,113 +24,129 @@ def summary(project: Project, target: str) -> str:
     Raises:
         ArtifactError: there is no decision on this target, or it is damaged.
     """
-    decision = read_json(project.open("valuation_decision", target) / "decision.json")
+    decision = Decision.read(project.open("valuation_decision", target))
     blocks = [_answer(decision), _bought(decision), _refused(decision), _set_aside(decision)]
     if project.partitions("decision_outcome").count(target):
-        outcome = read_json(project.open("decision_outcome", target) / "outcome.json")
-        if outcome["decision_id"] != decision["decision_id"]:
+        outcome = Outcome.read(project.open("decision_outcome", target))
+        if outcome.decision_id != decision.decision_id:
             raise ArtifactError(
                 f"decision_outcome {target}: expected the outcome of decision "
-                f"{decision['decision_id'][:12]}, found that of {outcome['decision_id'][:12]}; run "
+                f"{decision.decision_id[:12]}, found that of {outcome.decision_id[:12]}; run "
                 "`appraise decision-outcome` again"
             )
-        blocks.append(_outcome(outcome, decision["currency"]))
+        blocks.append(_outcome(outcome, decision.currency))
     blocks.append(_proof(project, decision))
     return "\n\n".join(block for block in blocks if block)
 
 
-def _answer(decision: dict[str, Any]) -> str:
-    cost = money(decision["cost"], decision["currency"])
-    example = " (example prices)" if decision["prices_are_examples"] else ""
-    names = [item["name"] for item in decision["bought"]]
+def _answer(decision: Decision) -> str:
+    cost = money(decision.cost, decision.currency)
+    example = " (example prices)" if decision.prices_are_examples else ""
+    names = [item.name for item in decision.bought]
     answer = f"Buy {listed(names)} for {cost}{example}." if names else "Buy nothing."
-    return f"{one_line(decision['title'])}: {answer}"
+    return f"{one_line(decision.title)}: {answer}"
 
 
-def _bought(decision: dict[str, Any]) -> str:
-    level = percent(decision["asked"]["params"]["kmm_weights"]["confidence"])
-    rows = [
-        (
-            item["id"],
-            money(item["price"], decision["currency"]),
-            f"{item['weight']:.3f}",
-            "-" if item["low"] is None else f"{item['low']:.3f} to {item['high']:.3f}",
-            "-" if item["low"] is None else percent(item["chosen_probability"]),
-            _up_to(item["walk_away_price"], decision["currency"]),
+def _bought(decision: Decision) -> str:
+    program = decision.certificate is not None
+    uncertain = program or any(item.uncertainty for item in decision.bought)
+    rows = []
+    for item in decision.bought:
+        spread = item.uncertainty
+        chosen = spread.chosen_probability if spread else None
+        interval = f"{spread.low:.3f} to {spread.high:.3f}" if spread else "-"
+        rows.append(
+            [
+                item.id,
+                money(item.price, decision.currency),
+                f"{item.weight:.3f}",
+                *([interval] if uncertain else []),
+                *(["-" if chosen is None else percent(chosen)] if program else []),
+                *([_up_to(item.walk_away_price, decision.currency)] if program else []),
+            ]
         )
-        for item in decision["bought"]
+    head = [
+        "bought",
+        "price",
+        measure(decision),
+        *([f"{percent(decision.asked.confidence)} interval"] if uncertain else []),
+        *(["chosen", "worth up to"] if program else []),
     ]
-    head = ("bought", "price", "weight", f"{level} interval", "chosen", "worth up to")
-    return _table(head, rows, right=(1, 2, 3, 4, 5)) if rows else ""
+    return _table(head, rows, right=range(1, len(head))) if rows else ""
 
 
-def _refused(decision: dict[str, Any]) -> str:
+def _refused(decision: Decision) -> str:
+    program, currency = decision.certificate is not None, decision.currency
     rows = [
-        (
-            item["id"],
-            money(item["price"], decision["currency"]),
-            _up_to(item["walk_away_price"], decision["currency"]),
-            " ".join(
-                [
-                    item["reason"],
-                    *(["Close call."] if item["near_threshold"] else []),
-                    *(["A tie on these samples."] if _is_tied(item) else []),
-                    *([item["remedy"]] if item["remedy"] else []),
-                ]
-            ),
-        )
-        for item in decision["refused"]
+        [
+            item.id,
+            money(item.price, currency),
+            *([_up_to(item.walk_away_price, currency)] if program else []),
+            _why(item),
+        ]
+        for item in decision.refused
     ]
-    return _table(("not bought", "price", "worth up to", "why"), rows, right=(1, 2)) if rows else ""
+    head = ["not bought", "price", *(["worth up to"] if program else []), "why"]
+    return _table(head, rows, right=range(1, len(head) - 1)) if rows else ""
 
 
-def _is_tied(item: dict[str, Any]) -> bool:
-    return bool(item["cut"] and item["cut"]["tied"] and item["weight"] > 0)
+def _why(item: Refused) -> str:
+    said = [
+        item.reason,
+        "Close call." if item.near_threshold else "",
+        "A tie on these samples." if item.tied else "",
+        item.remedy,
+    ]
+    return " ".join(sentence for sentence in said if sentence)
 
 
-def _set_aside(decision: dict[str, Any]) -> str:
-    rows = [(item["id"], item["step"], item["reason"]) for item in decision["set_aside"]]
+def _set_aside(decision: Decision) -> str:
+    rows = [(item.id, item.step, item.reason) for item in decision.set_aside]
     return _table(("set aside", "at", "why"), rows) if rows else ""
 
 
-def _outcome(outcome: dict[str, Any], currency: str) -> str:
-    rewarded = all("reward" in found for found in outcome["policies"].values())
+def _outcome(outcome: Outcome, currency: str) -> str:
+    rewarded = outcome.rewarded
     rows = [
         (
             policy,
-            f"{found['loss']:.3f}",
-            f"{found['low']:.3f} to {found['high']:.3f}",
-            "" if found["accuracy"] is None else percent(found["accuracy"]),
-            *([f"{found['reward']:.3f}"] if rewarded else []),
-            money(found["cost"], currency),
-            ", ".join(found["datasets"]) or "-",
+            f"{score.loss:.3f}",
+            f"{score.low:.3f} to {score.high:.3f}",
+            "" if score.accuracy is None else percent(score.accuracy),
+            *([f"{score.reward:.3f}"] if rewarded else []),
+            money(score.cost, currency),
+            ", ".join(score.datasets) or "-",
         )
-        for policy, found in sorted(outcome["policies"].items(), key=lambda pair: pair[1]["loss"])
+        for policy, score in sorted(outcome.policies.items(), key=lambda pair: pair[1].loss)
     ]
-    level = percent(outcome["confidence"])
+    level = percent(outcome.confidence)
     reward = ["reward"] if rewarded else []
     head = ("policy", "loss", f"{level} interval", "right", *reward, "cost", "datasets")
     lines = [_table(head, rows, right=range(1, len(head) - 1))]
-    lines.append(f"Loss: held-out nats per completion token, {outcome['items']} items.")
-    for pair in outcome["comparisons"]:
-        interval = f"{signed(pair['low'])} to {signed(pair['high'])}"
-        difference = f"{signed(pair['difference'])}, {level} interval {interval}"
-        lines.append(f"  {pair['a']} minus {pair['b']}: {difference}: {pair['verdict']}")
+    lines.append(f"Loss: held-out nats per completion token, {outcome.items} items.")
+    for pair in outcome.comparisons:
+        interval = f"{signed(pair.low)} to {signed(pair.high)}"
+        difference = f"{signed(pair.difference)}, {level} interval {interval}"
+        lines.append(f"  {pair.a} minus {pair.b}: {difference}: {pair.verdict}")
     return "\n".join(lines)
 
 
-def _proof(project: Project, decision: dict[str, Any]) -> str:
-    certificate, reached = decision["certificate"], decision["reached"]
-    lines = [
-        f"Objective of the set {reached['objective']:.6f}, no set below {reached['bound']:.6f} "
-        f"({reached['proof']}).",
-        f"Optimum certified: gap {scientific(certificate['gap'])}, "
-        f"KKT violation {scientific(certificate['kkt_violation'])}, "
-        f"tolerance {scientific(certificate['tolerance'])}.",
-        _gradients(project, decision["target"]),
-        f"Decision {decision['decision_id']}",
-    ]
-    page = project.folder("report", decision["target"]) / "report.html"
+def _proof(project: Project, decision: Decision) -> str:
+    certificate, reached = decision.certificate, decision.reached
+    lines = []
+    if reached is not None:
+        lines.append(
+            f"Objective of the set {reached.objective:.6f}, no set below {reached.bound:.6f} "
+            f"({reached.proof})."
+        )
+    if certificate is not None:
+        lines.append(
+            f"Optimum certified: gap {scientific(certificate.gap)}, "
+            f"KKT violation {scientific(certificate.kkt_violation)}, "
+            f"tolerance {scientific(certificate.tolerance)}."
+        )
+    lines += [_gradients(project, decision.target), f"Decision {decision.decision_id}"]
+    page = project.folder("report", decision.target) / "report.html"
     if page.is_file():
         lines.append(f"Report {page.relative_to(project.root)}")
     return "\n".join(lines)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from appraise.errors import AppraiseError
+from appraise.numerics.kmm import Certificate, certify_program
 from appraise.project import Project
-from appraise.steps import NOUNS, step
-from appraise.storage.files import read_json, sha256_json
+from appraise.project.keys import target_of
+from appraise.records.decision import Decision
+from appraise.records.kernel import Kernel
+from appraise.records.program import SolvedProgram
+from appraise.records.record import read_if_there
+from appraise.records.values import ProgramCertificate
+from appraise.steps.flow import NOUNS, step
 
-if TYPE_CHECKING:
-    from appraise.numerics.kmm import Certificate
+VALUES = "dataset_values"
 
 
 @dataclass(frozen=True)
@@ -38,47 +44,55 @@ def verify(project: Project) -> Verification:
             partitions += 1
             try:
                 folder = project.open(noun, key)
-                files += len(project.manifest(noun, key)["files"])
+                files += len(project.manifest(noun, key).files)
                 if not one.current(project, key):
                     faults.append(
                         f"{noun} {key}: expected to be made from what is there now, is not"
                     )
-                if noun == "valuation_decision":
-                    faults += _decision(read_json(folder / "decision.json"))
-                if noun == "kmm_weights":
-                    faults += _certificate(project, key)
+                if noun in _LOOKS:
+                    faults += _LOOKS[noun](project, key, folder)
             except AppraiseError as error:
                 faults.append(str(error))
     return Verification(files, partitions, tuple(faults))
 
 
-def _decision(decision: dict[str, object]) -> list[str]:
-    found = sha256_json({name: value for name, value in decision.items() if name != "decision_id"})
-    if found == decision["decision_id"]:
+def _decision(project: Project, key: str, folder: Path) -> list[str]:  # noqa: ARG001
+    decision = Decision.read(folder)
+    found = decision.own_id()
+    if found == decision.decision_id:
         return []
-    return [
-        f"decision of {decision['target']}: expected id {decision['decision_id']}, found {found}"
-    ]
+    return [f"decision of {decision.target}: expected id {decision.decision_id}, found {found}"]
 
 
-def _certificate(project: Project, target: str) -> list[str]:
-    stated, found = recertified(project, target)
-    if found.relative_error <= stated["tolerance"]:
+def _certificate(project: Project, key: str, folder: Path) -> list[str]:
+    stated = read_if_there(ProgramCertificate, folder)
+    if stated is None:
+        return []
+    found = recertified(project, key)[1]
+    if found.relative_error <= stated.tolerance:
         return []
     return [
-        f"kmm_weights {target}: expected an error within {stated['tolerance']:g}, "
+        f"{VALUES} {key}: expected an error within {stated.tolerance:g}, "
         f"found {found.relative_error:g}"
     ]
 
 
-def recertified(project: Project, target: str) -> tuple[dict[str, Any], Certificate]:
-    """A target's certificate as stated, and the one that the kernel and the weights give now.
+_LOOKS: Mapping[str, Callable[[Project, str, Path], list[str]]] = {
+    "valuation_decision": _decision,
+    VALUES: _certificate,
+}
+
+
+def recertified(project: Project, key: str) -> tuple[ProgramCertificate, Certificate]:
+    """The certificate of values as stated, and the one that kernel and weights give now.
+
+    Args:
+        key: target and method.
 
     Raises:
-        ArtifactError: the weights are those of another kernel.
+        ArtifactError: the weights are those of another kernel, or have no certificate.
     """
-    from appraise.numerics.kmm import certify_program
-    from appraise.steps.kmm_weights import solved
-
-    program, table, stated = solved(project, target)
-    return stated, certify_program(program, table["weight"].to_numpy("float64"), stated["lambda"])
+    kernel = Kernel.read(project.open("kernel_matrix"))
+    solved = SolvedProgram.read(project.open(VALUES, key), kernel, target_of(key))
+    stated, weights = solved.certificate, solved.weights.numbers("weight")
+    return stated, certify_program(solved.program, weights, stated.lam)

@@ -19,10 +19,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def describe(error: ValidationError) -> str:
-    """One line for all that pydantic found: place, what was expected, what was found."""
+def describe(error: ValidationError, most: int | None = None) -> str:
+    """One line for what pydantic found, the first `most`: place, what was expected, what it is."""
     found = []
-    for item in error.errors():
+    for item in error.errors()[:most]:
         place = ".".join(str(part) for part in item["loc"]) or "the whole"
         value = repr(item["input"])
         shown = "" if isinstance(item["input"], dict) else f", found {value[:60]}"

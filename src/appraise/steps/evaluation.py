@@ -1,96 +1,96 @@
 """Held-out loss (nats per completion token) and lm-eval accuracy of each adapter.
 
-On the target's test split, which nothing else ever reads. The loss of an item is the negative
-log-likelihood of its completion; with choices, lm-eval counts an item as right when the right
-choice is the likeliest. Where adapters are trained on a reward (GRPO), also the reward of each
-item's greedy completion. Beside it lm-eval scores the tasks that `evaluation.tasks` asks for.
+On the target's test split, which nothing else ever reads, on the device and in the precision of the
+training. The loss of an item is the negative log-likelihood of its completion; with choices,
+lm-eval counts an item as right when the right choice is the likeliest. Where adapters are trained
+on a reward (GRPO), also the reward of each item's greedy completion. Beside it lm-eval scores the
+tasks that `evaluation.tasks` asks for.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import JsonValue
 
 from appraise.examples.example import Example
 from appraise.language_model.scores import Accuracy, as_metrics
 from appraise.language_model.tasks import contents
-from appraise.project import Project, Recipe
-from appraise.records.examples import read
-from appraise.steps.lora_adapter import keys
-from appraise.steps.step import Step
-from appraise.storage.files import write_json, write_table
+from appraise.project import Project
+from appraise.project.keys import target_of
+from appraise.project.reads import Fact, Given, Part, Reads, own_target, same
+from appraise.records.adapter import EvaluationMetrics, ItemsTable, Scores
+from appraise.records.tables import TestSplit
+from appraise.steps.base_model import USED
+from appraise.steps.gradient_sketches import PLACED, PRECISION
+from appraise.steps.progress import Progress
+from appraise.steps.selected_subset import by_policy
+from appraise.steps.step import Keys, Output, Step
 
 if TYPE_CHECKING:
     from appraise.language_model.evaluation import Item, Likelihood
     from appraise.language_model.harness import Tasks
 
-
-def _recipe(project: Project, key: str) -> Recipe:
-    target = key.split("/")[0]
-    inputs = {
-        f"lora_adapter/{key}": project.content("lora_adapter", key),
-        f"target_sets/{target}/test.parquet": project.content(
-            "target_sets", target, file="test.parquet"
-        ),
-        "base_model": project.content("base_model"),
-    }
-    settings, objective = project.params.evaluation, project.params.gradient_sketches.objective
-    stated = settings.model_dump(mode="json")
-    if objective.rewarded:
-        stated["objective"] = objective.model_dump(mode="json")
-    if settings.tasks:
-        stated["contents"] = contents(settings.tasks, project.root)
-    return Recipe(STEP.version, stated, inputs)
+OBJECTIVE = "gradient_sketches.objective"
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
+def _rewarded(project: Project, _: str) -> JsonValue:
+    """The objective, where it rewards completions; None where it does not matter here."""
+    objective = project.params.gradient_sketches.objective
+    content: JsonValue = objective.model_dump(mode="json") if objective.rewarded else None
+    return content
 
+
+def _own_tasks(project: Project, _: str) -> JsonValue:
+    """SHA-256 of each folder with tasks of lm-eval."""
+    return dict(contents(project.params.evaluation.tasks, project.root))
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
     from appraise.language_model import adapters, base, evaluation
     from appraise.language_model.placement import Placement
     from appraise.language_model.trunk import Trunk
 
-    folder, params = project.open("base_model"), project.params.base_model
-    sketches, settings = project.params.gradient_sketches, project.params.evaluation
-    tokenizer = base.load_tokenizer(folder)
+    first = partitions[0]
+    folder, params = first.folder("base_model"), first.params.base_model
+    sketches, tokenizer = first.params.gradient_sketches, base.load_tokenizer(folder)
     model = base.load(folder, Placement.of(sketches.device, sketches.dtype))
-    trunk, tasks = Trunk(model, params.lora), _tasks(project)
-    for key in keys:
-        adapted = adapters.with_trained_adapter(model, project.open("lora_adapter", key))
+    trunk, tasks = Trunk(model, params.lora), _tasks(first)
+    for given in partitions:
+        adapter = given.folder("lora_adapter", given.key)
+        adapted = adapters.with_trained_adapter(model, adapter)
         tuned = adapted.get_base_model()
-        examples = read(project.open("target_sets", key.split("/")[0]) / "test.parquet")
+        examples = given.read(TestSplit, "target_sets", target_of(given.key)).all()
         items = evaluation.items_of(examples, tokenizer, params)
-        with tqdm(total=len(items), desc=f"{STEP.noun} {key}", unit="item", file=sys.stderr) as bar:
-            answers = evaluation.likelihoods(
-                tuned, trunk, tokenizer, params.max_length, items, bar.update
-            )
-        rows = _rows(examples, items, answers, settings.lm_eval)
+        progress.count(len(items), "item", given.key)
+        answers = evaluation.likelihoods(
+            tuned, trunk, tokenizer, params.max_length, items, progress.step
+        )
+        rows = _rows(examples, items, answers, given.params.evaluation.lm_eval)
         reward = sketches.objective.rewarding(tuned, tokenizer, params)
         if reward is not None:
-            shown = f"{STEP.noun} {key}, rewards"
-            with tqdm(total=len(examples), desc=shown, file=sys.stderr) as bar:
-                rows["reward"] = evaluation.rewards(reward, examples, bar.update)
-        parts = {str(name): _metrics(part) for name, part in rows.groupby("component")}
-        metrics = {**_metrics(rows), "components": parts}
-        if tasks is not None:
-            metrics["tasks"] = as_metrics(tasks.scores(tuned, tokenizer, params.chat))
-        with STEP.writing(project, key) as written:
-            write_table(written / "items.parquet", rows)
-            write_json(written / "metrics.json", metrics)
+            progress.count(len(examples), "item", f"{given.key}, rewards")
+            rows["reward"] = evaluation.rewards(reward, examples, progress.step)
+        scores = None if tasks is None else tasks.scores(tuned, tokenizer, params.chat)
+        metrics = EvaluationMetrics(
+            **vars(_scores(rows)),
+            components={str(name): _scores(part) for name, part in rows.groupby("component")},
+            tasks=None if scores is None else as_metrics(scores),
+        )
+        yield Output(given.key, (ItemsTable(rows), metrics))
         model = adapted.unload()
 
 
-def _tasks(project: Project) -> Tasks | None:
+def _tasks(given: Given) -> Tasks | None:
     """lm-eval's tasks that were asked for, with their data; None without any."""
-    settings = project.params.evaluation
+    settings = given.params.evaluation
     if not settings.tasks:
         return None
     from appraise.language_model.harness import Tasks
 
-    return Tasks(settings.tasks, project.root, settings.limit)
+    return Tasks(settings.tasks, given.root, settings.limit)
 
 
 def _rows(
@@ -118,25 +118,39 @@ def _rows(
     return rows.astype({"correct": "boolean"})
 
 
-def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
+def _scores(rows: pd.DataFrame) -> Scores:
     """Loss, accuracy (None where lm-eval was not run) and, where there is one, reward of items."""
     correct = rows["correct"].dropna()
-    scored = Accuracy.of([bool(right) for right in correct]) if len(correct) else None
-    return {
-        "loss": float(rows["nats"].sum() / rows["tokens"].sum()),
-        "tokens": int(rows["tokens"].sum()),
-        "items": len(rows),
-        "accuracy": scored.accuracy if scored else None,
-        "accuracy_stderr": scored.stderr if scored else None,
-        **({"reward": float(rows["reward"].mean())} if "reward" in rows else {}),
-    }
+    counted = Accuracy.of([bool(right) for right in correct]) if len(correct) else None
+    return Scores(
+        loss=float(rows["nats"].sum() / rows["tokens"].sum()),
+        tokens=int(rows["tokens"].sum()),
+        items=len(rows),
+        accuracy=None if counted is None else counted.accuracy,
+        accuracy_stderr=None if counted is None else counted.stderr,
+        reward=float(rows["reward"].mean()) if "reward" in rows else None,
+    )
 
 
 STEP = Step(
     noun="evaluation",
-    needs=("lora_adapter", "target_sets", "base_model"),
     partitions="target/policy",
-    keys=keys,
-    recipe=_recipe,
+    keys=Keys(by_policy),
+    reads=Reads(
+        settings=("evaluation", *USED),
+        parts=(
+            Part("lora_adapter", keys=same),
+            Part("target_sets", (TestSplit,), own_target),
+            Part("base_model"),
+        ),
+        facts=(
+            PRECISION,
+            Fact("objective", _rewarded, settings=(OBJECTIVE,)),
+            Fact("own_tasks", _own_tasks, settings=("evaluation.tasks",)),
+        ),
+        how=(*PLACED, OBJECTIVE),
+    ),
+    writes=(ItemsTable, EvaluationMetrics),
     make=_make,
+    version="2",  # 2: on the device and in the precision of the training
 )

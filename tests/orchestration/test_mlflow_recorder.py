@@ -16,8 +16,9 @@ from finished_project import (  # type: ignore[import-not-found]
 )
 
 from appraise.errors import ArtifactError, ModelError
-from appraise.orchestration import mlflow_content
-from appraise.orchestration.mlflow_log import MlflowLog
+from appraise.orchestration.recorders import mlflow_content
+from appraise.orchestration.recorders.lineage import Lineage
+from appraise.orchestration.recorders.mlflow import Mlflow
 from appraise.project import Project, Recipe
 from appraise.storage.files import read_json
 
@@ -26,7 +27,15 @@ from appraise.storage.files import read_json
 def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, str]]:
     """A finished project, logged."""
     project = finished(tmp_path_factory.mktemp("mlflow") / "project")
-    return project, MlflowLog().log(project, "report", "dagster-run")
+    return project, log(project, "report", "dagster-run")
+
+
+def log(project: Project, noun: str, run_id: str = "r") -> dict[str, str]:
+    """Log, and join the lineage; key of the partition → id of the MLflow run."""
+    recorded = Mlflow().record(project, noun, run_id)
+    assert not recorded.left_out
+    assert Lineage().record(project, noun, run_id).facts == {}
+    return {key: facts["mlflow_run_id"] for key, facts in recorded.facts.items()}
 
 
 def client(project: Project) -> Any:
@@ -110,7 +119,7 @@ def test_nothing_is_logged_twice(logged, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("decision", "adapter", "evaluation", "outcome", "report"):
         monkeypatch.setattr(mlflow_content, name, lambda *_: pytest.fail("logged again"))
     before = (project.root / "lineage.dvc").read_text()
-    assert MlflowLog().log(project, "report", "another run") == ids
+    assert log(project, "report", "another run") == ids
     assert len(runs(project)) == 1 + len(POLICIES)
     assert (project.root / "lineage.dvc").read_text() == before
 
@@ -121,7 +130,7 @@ def test_lineage_joins_the_ids(logged) -> None:  # type: ignore[no-untyped-def]
     lineage = json.loads((project.root / "lineage" / f"{made['decision_id']}.json").read_text())
     nested = {run.data.tags["appraise.policy"]: run.info.run_id for run in runs(project, "adapter")}
     assert lineage["mlflow"] == {
-        "experiment": made["mlflow"]["experiment"],
+        "experiment": f"appraise/{TARGET}",
         "run_id": ids[TARGET],
         "adapters": nested,
     }
@@ -131,35 +140,35 @@ def test_lineage_joins_the_ids(logged) -> None:  # type: ignore[no-untyped-def]
 
 def test_ids_of_adapters_come_back_by_partition(logged) -> None:  # type: ignore[no-untyped-def]
     project, _ = logged
-    found = MlflowLog().log(project, "evaluation", "r")
+    found = log(project, "evaluation")
     assert set(found) == {f"{TARGET}/{policy}" for policy in POLICIES}
-    assert MlflowLog().log(project, "kernel_matrix", "r") == {}
+    assert not Mlflow().applies(project, "kernel_matrix", "dagster")
 
 
 def test_it_grows_with_the_pipeline_and_fails_with_it(tmp_path: Path) -> None:
-    project, log = valued(tmp_path / "project"), MlflowLog()
-    log.log(project, "valuation_decision", "r")
+    project = valued(tmp_path / "project")
+    log(project, "valuation_decision")
     assert len(runs(project)) == 1, "no adapter was trained for this decision yet"
-    log.failed(project, "lora_adapter", ModelError("NaN in the loss"))
+    Mlflow().failed(project, "lora_adapter", ModelError("NaN in the loss"))
     (run_,) = runs(project, "decision")
     assert run_.info.status == "FAILED"
     assert run_.data.tags["appraise.failed_step"] == "lora_adapter"
     assert run_.data.tags["appraise.error"] == "NaN in the loss"
     trained(project)
-    log.log(project, "lora_adapter", "r")
+    log(project, "lora_adapter")
     (run_,) = runs(project, "decision")
     assert run_.info.status == "FINISHED"
     assert "appraise.error" not in run_.data.tags
     assert len(runs(project, "adapter")) == len(POLICIES)
     trained(project, steps=61)
-    log.log(project, "evaluation", "r")
+    log(project, "evaluation")
     assert len(runs(project, "adapter")) == 2 * len(POLICIES), "other adapters, other runs"
 
 
 def test_what_breaks_while_logging_leaves_no_run_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, log = valued(tmp_path / "project"), MlflowLog()
+    project = valued(tmp_path / "project")
     read = mlflow_content.decision
 
     def fail(*_: object) -> None:
@@ -167,10 +176,10 @@ def test_what_breaks_while_logging_leaves_no_run_open(
 
     monkeypatch.setattr(mlflow_content, "decision", fail)
     with pytest.raises(ArtifactError, match="rubbish"):
-        log.log(project, "valuation_decision", "r")
+        log(project, "valuation_decision")
     assert [run_.info.status for run_ in runs(project)] == ["FAILED"]
     monkeypatch.setattr(mlflow_content, "decision", read)
-    log.log(project, "valuation_decision", "r")
+    log(project, "valuation_decision")
     assert [run_.info.status for run_ in runs(project)] == ["FINISHED"]
 
 
@@ -181,7 +190,7 @@ def test_a_server_that_is_not_there_is_one_line(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(ArtifactError, match=r"MLflow at http://127\.0\.0\.1:9: expected to log"):
-        MlflowLog().log(project, "valuation_decision", "r")
+        log(project, "valuation_decision")
 
 
 def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
@@ -202,7 +211,7 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     with project.writing("lora_adapter", key, _recipe(manifest)) as folder:
         adapted.save_pretrained(folder)
         (folder / "training.json").write_text('{"loss": [1.0], "reward": [], "steps": 1}')
-    MlflowLog().log(project, "lora_adapter", "r")
+    log(project, "lora_adapter")
     experiment = client(project).get_experiment_by_name(f"appraise/{TARGET}").experiment_id
     models = client(project).search_logged_models([experiment])
     (model,) = (m for m in models if m.name == f"{TARGET}-kmm")
