@@ -356,6 +356,38 @@ def test_evaluation_without_lm_eval_has_no_accuracy(project: Path) -> None:
     assert "kmm minus none" in appraise(project, "summary").stdout
 
 
+def test_tasks_of_ones_own_are_scored_beside_it(project: Path) -> None:
+    before = (project / "data/evaluation/desk/kmm/metrics.json").read_bytes()
+    task = {
+        "task": "colour_or_beast",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": "own/rows.jsonl"}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{prompt}}:",
+        "doc_to_choice": ["red", "dog"],
+        "doc_to_target": "gold",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }
+    (project / "own").mkdir()
+    (project / "own" / "task.yaml").write_text(yaml.safe_dump(task))
+    rows = [{"prompt": f"talk {number}", "gold": number % 2} for number in range(4)]
+    (project / "own" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    change(project, "evaluation", tasks=["own"], limit=3)
+    assert appraise(project, "evaluation").exit_code == 0
+    scored = read_json(project / "data/evaluation/desk/kmm/metrics.json")
+    (accuracy, stderr) = scored.pop("tasks")["colour_or_beast"].items()
+    assert accuracy[0] == "acc"
+    assert 0 <= accuracy[1] <= 1
+    assert stderr[0] == "acc_stderr"
+    assert scored == json.loads(before), "nothing else changes"
+    made = json.loads(appraise(project, "evaluation", "--json").stdout)
+    assert made["made"] == []
+    with (project / "own" / "task.yaml").open("a") as file:
+        file.write("description: '?'\n")
+    assert json.loads(appraise(project, "evaluation", "--json").stdout)["made"]
+
+
 def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
     if not isinstance(value, dict):
         return [(path, value)]
@@ -387,6 +419,9 @@ OTHER = {
     ("gradient_sketches", "distortion"): None,  # not beside dimension
     ("gradient_sketches", "dtype"): "bfloat16",
     ("target_sets", "desk", "components"): None,
+    ("lora_adapter", "mix"): None,  # there is no other yet
+    ("evaluation", "tasks"): ["arc_easy"],
+    ("evaluation", "limit"): 5,
 }
 
 

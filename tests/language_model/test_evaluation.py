@@ -11,11 +11,15 @@ from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
 from appraise.examples.example import Example
-from appraise.language_model.evaluation import items_of, likelihoods, rewards
+from appraise.language_model import base
+from appraise.language_model.adapters import save, with_adapter, with_trained_adapter
+from appraise.language_model.evaluation import Item, items_of, likelihoods, rewards
 from appraise.language_model.harness import accuracies
+from appraise.language_model.placement import Placement
 from appraise.language_model.rewards import reward_of
 from appraise.language_model.rollouts import Sampler, Sampling
 from appraise.language_model.trunk import Trunk
+from appraise.settings.sketches import precision
 
 CHOICES = [
     Example(f"a{n}", f"Is it {n}?", "yes", None, ("no", "yes", f"maybe {n}"), 1, "one")
@@ -37,9 +41,9 @@ def items(here: Room):  # type: ignore[no-untyped-def]
     return items_of(CHOICES + OPEN, here.tokenizer, here.params)
 
 
-def found_for(here: Room, items):  # type: ignore[no-untyped-def]
+def found_for(here: Room, items, model=None):  # type: ignore[no-untyped-def]
     trunk = Trunk(here.model, here.params.lora)
-    return likelihoods(here.model, trunk, here.tokenizer, here.params.max_length, items)
+    return likelihoods(model or here.model, trunk, here.tokenizer, here.params.max_length, items)
 
 
 def test_items_ask_in_the_words_of_training(items) -> None:  # type: ignore[no-untyped-def]
@@ -97,3 +101,54 @@ def test_an_answer_that_leaves_no_room_is_an_error(here: Room, items) -> None:  
     trunk = Trunk(here.model, here.params.lora)
     with pytest.raises(ModelError, match="expected a completion that leaves room for its prompt"):
         likelihoods(here.model, trunk, here.tokenizer, 5, items[:1])
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "spread"])
+def test_an_adapter_is_evaluated_wherever_it_was_trained(
+    here: Room, items: list[Item], tmp_path: Path, device: str
+) -> None:
+    adapted = with_adapter(base.load(here.folder), here.params.lora, here.a)
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            weight.data = 0.1 * torch.randn(weight.shape, generator=generator)
+    save(adapted, tmp_path / "adapter")
+    expected = found_for(here, items, adapted.get_base_model())
+    for dtype, off in (("float32", 1e-4), ("bfloat16", 5e-2)):
+        model = base.load(here.folder, Placement.of(device, dtype))
+        tuned = with_trained_adapter(model, tmp_path / "adapter").get_base_model()
+        trunk = Trunk(model, here.params.lora)
+        found = likelihoods(tuned, trunk, here.tokenizer, here.params.max_length, items)
+        for each, other in zip(found, expected, strict=True):
+            assert [one.nats for one in each] == pytest.approx([one.nats for one in other], rel=off)
+    assert [one.nats for one in expected[0]] != pytest.approx(
+        [one.nats for one in found_for(here, items)[0]], rel=1e-3
+    ), "the adapter does nothing"
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "stated"),
+    [
+        ("auto", None, "auto"),
+        ("auto", "bfloat16", "bfloat16"),
+        ("cpu", None, "float32"),
+        ("cpu", "bfloat16", "bfloat16"),
+        ("cuda", None, "bfloat16"),
+        ("cuda:1", None, "bfloat16"),
+        ("cuda:1", "float32", "float32"),
+        ("spread", None, "bfloat16"),
+        ("spread", "float32", "float32"),
+    ],
+)
+def test_what_decides_content_is_what_the_model_gets(
+    device: str, dtype: str | None, stated: str
+) -> None:
+    """A recipe names the precision; the model must never be loaded in another one."""
+    assert precision(device, dtype) == stated
+    placed = Placement.of(device, dtype)
+    assert placed.spread == (device == "spread")
+    if stated == "auto":
+        assert placed.dtype == (torch.float32 if placed.device == "cpu" else torch.bfloat16)
+    else:
+        assert placed.dtype == getattr(torch, stated)
+        assert device in (placed.device, "auto")

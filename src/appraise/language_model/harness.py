@@ -174,7 +174,7 @@ class Tasks:
             try:
                 results = evaluate(
                     lm=lm,
-                    task_dict=copy.copy(self._loaded),
+                    task_dict=self._loaded,
                     limit=self._limit,
                     bootstrap_iters=RESAMPLES,
                     log_samples=False,
@@ -193,14 +193,14 @@ class Tasks:
 
 
 def _inside(task: str, folder: Path) -> list[str]:
-    """Names of the tasks and groups in a folder; a task that a group there has is in it once."""
-    inside = TaskManager(include_path=str(folder), include_defaults=False)
-    if not inside.all_tasks:
+    """Names of the tasks in a folder, each for itself and not by the groups that it may be in."""
+    names = TaskManager(include_path=str(folder), include_defaults=False).all_subtasks
+    if not names:
         raise ParamsError(
             f"evaluation.tasks: expected tasks of lm-eval in the folder {task} (YAML files with "
             "`task:`), found none"
         )
-    return [*inside.all_subtasks]
+    return names
 
 
 def _loaded(manager: TaskManager, names: list[str]) -> Any:
