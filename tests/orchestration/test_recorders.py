@@ -17,6 +17,7 @@ from fake_pipeline import TinyProject, dvc, make_project, offer  # type: ignore[
 from finished_project import TARGET, valued  # type: ignore[import-not-found]
 from installed import installed, ours  # type: ignore[import-not-found]
 from ledger import Broken, Ledger  # type: ignore[import-not-found]
+from mlflow_database import with_database  # type: ignore[import-not-found]
 
 from appraise.cli import main
 from appraise.errors import OfferError, ParamsError, RecorderError
@@ -217,7 +218,7 @@ REPRO = {"cmd": f"{sys.executable} -m appraise.cli valuation-decision"}
 def test_repro_records_in_mlflow_and_lineage_and_leaves_dvc_to_itself(
     decided: Project, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = decided
+    project = with_database(decided)
     installed(site, "zeal", {"more": "ledger:RECORDERS"})
     path = f"{site}:{Path(__file__).parent}:{':'.join(sys.path)}"
     monkeypatch.setenv("PYTHONPATH", path)
