@@ -18,6 +18,7 @@ from finished_project import TARGET, valued  # type: ignore[import-not-found]
 from installed import installed, ours  # type: ignore[import-not-found]
 from ledger import Broken, Ledger  # type: ignore[import-not-found]
 from mlflow_database import with_database  # type: ignore[import-not-found]
+from one_offer import one_offer  # type: ignore[import-not-found]
 
 from appraise.cli import main
 from appraise.errors import OfferError, ParamsError, RecorderError
@@ -28,7 +29,7 @@ from appraise.project import Project
 from appraise.steps import NOUNS
 from appraise.steps.recorder import By, discovered
 from appraise.steps.step import run
-from appraise.storage.files import read_json, sha256_bytes
+from appraise.storage.files import read_json
 
 DECISION = "valuation-decision"
 
@@ -249,22 +250,7 @@ def test_the_command_line_records_in_dvc_where_it_is_set_up(
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Project:
-    """A project with one offer, and a stage for it."""
-    root = make_project(tmp_path / "pool")
-    row = json.dumps({"prompt": "What is two and two?", "completion": "four"}) + "\n"
-    (root / "rows.jsonl").write_text(row)
-    shown = {"title": "Sums", "provider": "P", "version": "1", "licence": "CC0-1.0", "price": 10.0}
-    source = {"source": "rows.jsonl", "sha256": sha256_bytes(row.encode())}
-    offers = [{"id": "sums", **source, **shown}]
-    (root / "pool.json").write_text(json.dumps({"title": "T", "currency": "EUR", "offers": offers}))
-    stage = {
-        "cmd": f"{sys.executable} -m appraise.cli offers",
-        "deps": ["pool.json"],
-        "params": ["offers"],
-        "outs": [{"data/offers": {"persist": True}}],
-    }
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"offers": stage}}))
-    return Project(root)
+    return Project(one_offer(tmp_path / "pool"))
 
 
 SAY_IMPORTED = """
