@@ -14,6 +14,7 @@ from finished_project import (  # type: ignore[import-not-found]
     trained,
     valued,
 )
+from mlflow_database import with_database  # type: ignore[import-not-found]
 
 from appraise.errors import ArtifactError, ModelError
 from appraise.orchestration.recorders import mlflow_content
@@ -26,7 +27,7 @@ from appraise.storage.files import read_json
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, str]]:
     """A finished project, logged."""
-    project = finished(tmp_path_factory.mktemp("mlflow") / "project")
+    project = with_database(finished(tmp_path_factory.mktemp("mlflow") / "project"))
     return project, log(project, "report", "dagster-run")
 
 
@@ -146,7 +147,7 @@ def test_ids_of_adapters_come_back_by_partition(logged) -> None:  # type: ignore
 
 
 def test_it_grows_with_the_pipeline_and_fails_with_it(tmp_path: Path) -> None:
-    project = valued(tmp_path / "project")
+    project = with_database(valued(tmp_path / "project"))
     log(project, "valuation_decision")
     assert len(runs(project)) == 1, "no adapter was trained for this decision yet"
     Mlflow().failed(project, "lora_adapter", ModelError("NaN in the loss"))
@@ -168,7 +169,7 @@ def test_it_grows_with_the_pipeline_and_fails_with_it(tmp_path: Path) -> None:
 def test_what_breaks_while_logging_leaves_no_run_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = valued(tmp_path / "project")
+    project = with_database(valued(tmp_path / "project"))
     read = mlflow_content.decision
 
     def fail(*_: object) -> None:
@@ -198,7 +199,7 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    project = valued(tmp_path / "project")
+    project = with_database(valued(tmp_path / "project"))
     trained(project)
     shape = {"hidden_size": 16, "intermediate_size": 16, "vocab_size": 32}
     heads = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}

@@ -9,12 +9,14 @@ import pytest
 from dagster import (
     AssetKey,
     DagsterInstance,
+    DagsterRunStatus,
     RunRequest,
     SensorResult,
     SkipReason,
     build_sensor_context,
 )
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.test_utils import create_run_for_test
 from fake_pipeline import TinyProject, dvc, make_project, offer  # type: ignore[import-not-found]
 
 from appraise.orchestration import jobs, sensors
@@ -69,6 +71,19 @@ def test_only_what_changed_is_reported(
     message = str(sensor(context).skip_message)  # type: ignore[union-attr]
     assert "gradient_sketches c" in message
     assert "gradient_sketches a" not in message
+
+
+@pytest.mark.parametrize(("job", "waits"), [("everything", True), ("somebody_elses", False)])
+def test_it_waits_for_runs_of_this_project_alone(
+    tiny_project: TinyProject, instance: DagsterInstance, job: str, waits: bool
+) -> None:
+    tiny_project.run("offers")
+    (tiny_project.root / "dvc.lock").write_text("stages: {}")
+    create_run_for_test(instance, job_name=job, status=DagsterRunStatus.STARTED)
+    context = build_sensor_context(instance)
+    said = str(sensors.reported_versions(tiny_project.pipeline)(context).skip_message)  # type: ignore[union-attr]
+    assert ("A run is at work" in said) is waits
+    assert ("Reported 1 versions" in said) is not waits
 
 
 def test_a_changed_pool_asks_for_one_run(
