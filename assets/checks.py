@@ -9,37 +9,36 @@ from dagster import AssetCheckSeverity, MetadataValue
 
 from appraise.assets.tables import table
 from appraise.errors import ArtifactError, SolverError
+from appraise.examples import rules
+from appraise.examples.overlap import fingerprints, known_fingerprints
 from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project
+from appraise.records import examples as tables
+from appraise.records.cards import DatasetCard, ValidationChecks
 from appraise.review.verification import recertified
-from appraise.storage.files import read_arrays, read_json, read_table
+from appraise.storage.files import read_arrays, read_json
 
 MOST_ROWS = 50
 
 
 def datasets_valid(project: Project) -> Verdict:
-    """Every dataset that goes on is what the later steps take it for; recomputed from its rows."""
+    """Every dataset that goes on keeps the rules of `examples.rules`; asked of its rows anew."""
     fewest = project.params.auxiliary_datasets.min_examples
     faults, rows = [], []
     for key in _going_on(project, "auxiliary_datasets"):
         folder = project.open("auxiliary_datasets", key)
-        examples = read_table(folder / "examples.parquet")
-        found = {
-            "too few examples": max(0, fewest - len(examples)),
-            "empty prompt": int((examples["prompt"].str.strip() == "").sum()),
-            "empty completion": int((examples["completion"].str.strip() == "").sum()),
-            "repeated": int(examples["id"].duplicated().sum()),
-        }
-        faults += [{"id": key, "fault": name, "rows": n} for name, n in found.items() if n]
-        expectations = read_json(folder / "validation.json")
-        met = sum(bool(one["success"]) for one in expectations)
-        card = read_json(folder / "card.json")
+        examples = tables.read(folder / tables.EXAMPLES)
+        broken = rules.faults(examples, fewest)
+        faults += [{"id": key, "fault": fault, "rows": n} for fault, n in broken.items()]
+        checks = ValidationChecks.read(folder).checks
+        met = sum(check.success for check in checks)
+        counts = DatasetCard.read(folder).counts
         rows.append(
             {
                 "id": key,
-                "rows": card["rows"],
+                "rows": counts.rows if counts else 0,
                 "kept": len(examples),
-                "expectations_met": f"{met} of {len(expectations)}",
+                "expectations_met": f"{met} of {len(checks)}",
             }
         )
     docs = project.root / ".appraise" / "data_docs" / "index.html"
@@ -150,19 +149,18 @@ def certificate_within_tolerance(project: Project) -> Verdict:
 
 def no_overlap_with_test(project: Project) -> Verdict:
     """The questions of all that any policy buys against those of the target's test split."""
-    from appraise.examples.overlap import fingerprints, known_fingerprints
-
     shared, compared = [], 0
     for target in project.partitions("target_sets"):
-        test = read_table(project.open("target_sets", target) / "test.parquet")
-        known = set(known_fingerprints(test["prompt"]))
+        test = tables.read(project.open("target_sets", target) / tables.split_file("test"))
+        known = set(known_fingerprints(example.prompt for example in test))
         for dataset in _bought(project, target):
-            folder = project.open("auxiliary_datasets", dataset)
-            examples = read_table(folder / "examples.parquet")
+            examples = tables.read(project.open("auxiliary_datasets", dataset) / tables.EXAMPLES)
             compared += len(examples)
-            for identity, prompt in zip(examples["id"], examples["prompt"], strict=True):
-                if not known.isdisjoint(fingerprints(prompt)):
-                    shared.append({"target": target, "dataset": dataset, "example": identity})
+            shared += [
+                {"target": target, "dataset": dataset, "example": example.id}
+                for example in examples
+                if not known.isdisjoint(fingerprints(example.prompt))
+            ]
     metadata = {
         "examples_compared": compared,
         "shared": len(shared),
