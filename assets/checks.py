@@ -25,7 +25,8 @@ def datasets_valid(project: Project) -> Verdict:
     """Every dataset that goes on keeps the rules of `examples.rules`; asked of its rows anew."""
     fewest = project.params.auxiliary_datasets.min_examples
     faults, rows = [], []
-    for key in _going_on(project, "auxiliary_datasets"):
+    keys = _going_on(project, "auxiliary_datasets")
+    for key in keys:
         folder = project.open("auxiliary_datasets", key)
         examples = tables.read(folder / tables.EXAMPLES)
         broken = rules.faults(examples, fewest)
@@ -45,7 +46,7 @@ def datasets_valid(project: Project) -> Verdict:
     metadata = {
         "datasets": table(rows),
         "faults": table(faults),
-        "failed_rows": table(_all_failed_rows(project, [row["id"] for row in rows])),
+        "failed_rows": table(_all_failed_rows(project, keys)),
         "data_docs": MetadataValue.path(str(docs)),
     }
     return Verdict(bool(rows) and not faults, metadata)

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from appraise.errors import OfferError
 from appraise.examples.auxiliary import Known, Prepared, prepare
 from appraise.examples.lengths import TOKENIZER, length_settings
+from appraise.examples.reading import read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceError, read_examples
+from appraise.examples.sources import SourceError
 from appraise.examples.verdicts import Validation
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.records import examples as tables

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples.lengths import TOKENIZER, TokenCounter, length_settings
+from appraise.examples.reading import SourceExamples, read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceExamples, read_examples
 from appraise.examples.targets import check_readable, place, split_target
 from appraise.examples.verdicts import Validation
 from appraise.project import Project, Recipe
@@ -62,7 +62,7 @@ def pair_settings(project: Project) -> dict[str, bool]:
 
 def conversation_settings(sources: Iterable[Source]) -> dict[str, str]:
     """How conversations stand in a table of examples, for a step's recipe; {} without any."""
-    return {"conversations": "column"} if any(one.messages for one in sources) else {}
+    return {"conversations": "column"} if any(source.messages for source in sources) else {}
 
 
 def token_counter(project: Project) -> TokenCounter:
@@ -73,11 +73,11 @@ def token_counter(project: Project) -> TokenCounter:
     """
     expected = project.content("base_model", file=TOKENIZER)
     path = project.folder("base_model") / TOKENIZER
-    found = sha256_file(path)
-    if found != expected:
+    digest = sha256_file(path)
+    if digest != expected:
         raise ArtifactError(
             f"base_model: expected {TOKENIZER} with SHA-256 {expected[:12]}…, found "
-            f"{found[:12]}…; run `appraise base-model` again"
+            f"{digest[:12]}…; run `appraise base-model` again"
         )
     return TokenCounter(path, project.params.base_model)
 
