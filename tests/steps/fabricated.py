@@ -295,6 +295,7 @@ def datasets(project: Project) -> None:
         name, overlap = offer["id"], 295 if offer["id"] == "mmlu" else 0
         dropped = {"duplicate": 4, "overlap": {TARGET: overlap}}
         card = {**offer, "rows": 900, "usable": 896 - overlap, "kept": 512, "dropped": dropped,
+                "overlap_questions": {TARGET: overlap},
                 "tokens": {"mean": 44.1, "p95": 81, "max": 140}}  # fmt: skip
         files: dict[str, Any] = {"card.json": card, "validation.json": []}
         if name == "boolq":
