@@ -49,7 +49,7 @@ def datasets_valid(project: Project) -> Verdict:
     metadata = {
         "datasets": table(rows),
         "faults": table(faults),
-        "failed_rows": table(_all_failed_rows(project, [row["id"] for row in rows])),
+        "failed_rows": table(_all_failed_rows(project, [str(row["id"]) for row in rows])),
         "data_docs": MetadataValue.path(str(docs)),
     }
     return Verdict(bool(rows) and not faults, metadata)

@@ -17,19 +17,27 @@ class NamedPolicy:
 
 
 _NAMED = {
-    "kmm": NamedPolicy("Largest weights", "the largest parts of the ideal mix", "kmm"),
     "none": NamedPolicy("Nothing bought", "the base model as it is", None),
+    "kmm": NamedPolicy(
+        "Best mix", "the largest weights in the mix that comes closest to the task", "kmm"
+    ),
     "kmm_bagged": NamedPolicy(
-        "Average of many looks", "the steadiest weights, averaged over other samples", "kmm"
+        "Steadiest mix",
+        "the largest weights on average, when the samples are drawn again and again",
+        "kmm",
     ),
     "greedy": NamedPolicy(
-        "One after the other", "each the one that adds most to those taken before", "kmm"
+        "One after another", "each time the dataset that adds most to those already taken", "kmm"
     ),
     "best_subset": NamedPolicy(
-        "Best of all sets", "of all sets of this size, the one that comes closest", "kmm"
+        "Best of all sets",
+        "of all sets within the limits, the one that comes closest to the task",
+        "kmm",
     ),
     "one_step": NamedPolicy(
-        "Best one by one", "those that look best when each is looked at alone", "alignment"
+        "Best one by one",
+        "the datasets that look best when each is judged on its own",
+        "alignment",
     ),
     "random": NamedPolicy("Drawn at random", "as many datasets, drawn by lot", None),
     "target_only": NamedPolicy(
