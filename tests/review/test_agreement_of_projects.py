@@ -136,9 +136,7 @@ def test_another_value_split_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_another_dataset_of_the_same_name_is_refused(folder: Path, tmp_path: Path) -> None:
     other = valued(tmp_path / "other")
-    offers = read_json(other.root / "data/offers/offers.json")["offers"]
-    offers[0]["sha256"] = "0" * 64
-    sketched_project.write_offers(other, PRICES, offers=offers)
+    sketched_project.write_offers(other, PRICES, {"a": {"sha256": "0" * 64}})
     with pytest.raises(ArtifactError, match="dataset a: expected the same sha256"):
         agreement(Project(folder / "small"), brought(other), "t")
 
