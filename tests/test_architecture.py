@@ -19,6 +19,7 @@ MODULES += [
     if path.name != "__main__.py"
 ]
 HEAVY = ("torch", "transformers", "peft", "datasets", "lm_eval", "great_expectations", "mlflow")
+VALIDATION = "appraise.examples.validation"  # the only module with Great Expectations
 ORCHESTRATORS = ("dagster", "dvc", "mlflow")
 NUMERICS_MAY = {"numpy", "scipy", "sklearn", "osqp", "pyscipopt", "appraise"} | set(
     sys.stdlib_module_names
@@ -80,6 +81,7 @@ def test_every_module_imports_in_a_fresh_process_without_the_heavy_packages() ->
         name_of(path)
         for path in MODULES
         if "language_model" not in path.parts  # torch lives there
+        and name_of(path) != VALIDATION
     ]
     code = (
         "import importlib, sys\n"
@@ -90,6 +92,11 @@ def test_every_module_imports_in_a_fresh_process_without_the_heavy_packages() ->
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_module_knows_great_expectations() -> None:
+    users = {name_of(path) for path in MODULES if "great_expectations" in tops(path)}
+    assert users == {VALIDATION}
 
 
 def test_no_unsafe_loading_anywhere() -> None:

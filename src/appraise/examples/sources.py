@@ -156,6 +156,14 @@ class SourceExamples:
         """How many rows there were, read or not."""
         return len(self.examples) + len(self.unreadable)
 
+    def described(self, row: int, limit: str) -> str:
+        """What a row is in place of one that can be read: broken, or larger than a limit."""
+        for lost in self.unreadable:
+            if lost.row == row:
+                return lost.reason
+        size = next(example.source.size for example in self.examples if example.source.row == row)
+        return f"{size} bytes, above {limit}"
+
     def check_columns(self) -> None:
         """Check that the templates' columns exist; OfferError lists those that do."""
         if self.columns:  # none at all: no row could be read, which is another matter

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-import pandas as pd
 from tqdm import tqdm
 
 from appraise.errors import ArtifactError, OfferError
@@ -26,11 +25,12 @@ from appraise.examples.verdicts import Validation
 from appraise.project import Project, Recipe
 from appraise.records import examples as tables
 from appraise.records.cards import TargetCard
+from appraise.records.fingerprints import Fingerprints
 from appraise.settings.data import Component, Source
 from appraise.steps.step import Step, each_target
-from appraise.storage.files import sha256_file, write_table
+from appraise.storage.files import sha256_file
 
-FINGERPRINTS = "fingerprints.parquet"
+FINGERPRINTS = Fingerprints.FILE
 
 
 def _recipe(project: Project, key: str) -> Recipe:
@@ -91,8 +91,7 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             for split, examples in made.splits.items():
                 if examples:
                     tables.write(folder / tables.split_file(split), examples)
-            marks = pd.DataFrame({"fingerprint": pd.Series(made.fingerprints, dtype="str")})
-            write_table(folder / FINGERPRINTS, marks)
+            Fingerprints(made.fingerprints).write(folder)
             TargetCard(target.title, made.components).write(folder)
 
 
