@@ -24,7 +24,6 @@ from appraise.examples.verdicts import Validation
 from appraise.project import SET_ASIDE, Project, Recipe
 from appraise.records import examples as tables
 from appraise.records.cards import DatasetCard, ValidationChecks
-from appraise.records.fingerprints import Fingerprints
 from appraise.records.offers import Offer
 from appraise.steps.offers import read_offers
 from appraise.steps.step import Step
@@ -35,7 +34,7 @@ from appraise.steps.target_sets import (
     pair_settings,
     token_counter,
 )
-from appraise.storage.files import write_json
+from appraise.storage.files import read_table, write_json
 
 
 def _keys(project: Project) -> list[str]:
@@ -87,10 +86,11 @@ def _make(project: Project, keys: Sequence[str]) -> None:
 
 def _known(project: Project) -> Known:
     """Target → what its prompts are recognised by."""
-    return {
-        target: frozenset(Fingerprints.read(project.open("target_sets", target)).marks)
+    tables = {
+        target: read_table(project.open("target_sets", target) / FINGERPRINTS)
         for target in sorted(project.params.target_sets)
     }
+    return {target: frozenset(table["fingerprint"]) for target, table in tables.items()}
 
 
 def _write(project: Project, offer: Offer, validation: Validation, prepared: Prepared) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+import pandas as pd
 from tqdm import tqdm
 
 from appraise.errors import ArtifactError, OfferError
@@ -25,12 +26,11 @@ from appraise.examples.verdicts import Validation
 from appraise.project import Project, Recipe
 from appraise.records import examples as tables
 from appraise.records.cards import TargetCard
-from appraise.records.fingerprints import Fingerprints
 from appraise.settings.data import Component, Source
 from appraise.steps.step import Step, each_target
-from appraise.storage.files import sha256_file
+from appraise.storage.files import sha256_file, write_table
 
-FINGERPRINTS = Fingerprints.FILE
+FINGERPRINTS = "fingerprints.parquet"
 
 
 def _recipe(project: Project, key: str) -> Recipe:
@@ -62,7 +62,7 @@ def pair_settings(project: Project) -> dict[str, bool]:
 
 def conversation_settings(sources: Iterable[Source]) -> dict[str, str]:
     """How conversations stand in a table of examples, for a step's recipe; {} without any."""
-    return {"conversations": "column"} if any(source.messages for source in sources) else {}
+    return {"conversations": "column"} if any(one.messages for one in sources) else {}
 
 
 def token_counter(project: Project) -> TokenCounter:
@@ -73,11 +73,11 @@ def token_counter(project: Project) -> TokenCounter:
     """
     expected = project.content("base_model", file=TOKENIZER)
     path = project.folder("base_model") / TOKENIZER
-    digest = sha256_file(path)
-    if digest != expected:
+    found = sha256_file(path)
+    if found != expected:
         raise ArtifactError(
             f"base_model: expected {TOKENIZER} with SHA-256 {expected[:12]}…, found "
-            f"{digest[:12]}…; run `appraise base-model` again"
+            f"{found[:12]}…; run `appraise base-model` again"
         )
     return TokenCounter(path, project.params.base_model)
 
@@ -91,7 +91,8 @@ def _make(project: Project, keys: Sequence[str]) -> None:
             for split, examples in made.splits.items():
                 if examples:
                     tables.write(folder / tables.split_file(split), examples)
-            Fingerprints(made.fingerprints).write(folder)
+            marks = pd.DataFrame({"fingerprint": pd.Series(made.fingerprints, dtype="str")})
+            write_table(folder / FINGERPRINTS, marks)
             TargetCard(target.title, made.components).write(folder)
 
 
