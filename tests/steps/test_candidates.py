@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numerics.programs import solve  # type: ignore[import-not-found]
 from sketched_project import D, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
-from appraise.numerics.kmm import solve
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix, kmm_weights
 from appraise.steps.candidates import STEP

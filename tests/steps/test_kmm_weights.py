@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numerics.programs import certify  # type: ignore[import-not-found]
 from sketched_project import PRICES, rows, sketched, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError, OfferError
-from appraise.numerics.kmm import certify
 from appraise.numerics.optimum import NOTHING_SERVES
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix

@@ -1,6 +1,8 @@
 """One purchase for several targets: their weighted combination, and the worst served of them.
 
-Reads the kernel that the targets share, and computes on the spot; nothing is written.
+Reads the kernel that the targets share, and computes on the spot; nothing is written. The question
+is that of the targets' own valuations: penalties, ridge, limits, and λ as a part of λ_max. Of a
+pool too large for a kernel matrix only the candidates take part.
 """
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from appraise.errors import ParamsError
+from appraise.errors import OfferError, ParamsError, SolverError
 from appraise.project import Project
 from appraise.storage.files import read_arrays, read_json
 
 if TYPE_CHECKING:
-    from appraise.numerics.kernel import Floats
+    from appraise.numerics.question import Question
 
 
 def joint(project: Project, shares: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> dict[s
         for each target; "gaps".
 
     Raises:
-        ParamsError: a share is of no target, or negative, or all are 0.
+        ParamsError: a share is of no target, or negative, or all are 0; or λ is chosen on a path,
+            which several targets together have not.
+        OfferError: what is asked does not fit the offers.
         SolverError: a program is ill-posed.
     """
     import numpy as np
@@ -39,28 +43,21 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> dict[s
     from appraise.numerics.targets import Targets, worst_case
 
     arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
-    names, ids, params = meta["targets"], meta["ids"], project.params.kmm_weights
-    wanted = _shares(names, shares)
-    penalties = _penalties(project, ids)
+    names, ids = meta["targets"], meta["ids"]
+    wanted, question = _shares(names, shares), _question(project, ids)
     targets = Targets(arrays["K"], arrays["C"], arrays["T"] @ arrays["T"].T)
 
     def solved(program: Program) -> Solution:
-        lam = params.relative_lambda * program.lambda_max()
-        return solve_program(program, lam, params.tolerance)
+        lam = question.rule.relative * program.lambda_max()
+        return solve_program(program, lam, question.tolerance)
 
     each = {
-        name: solved(targets.combined(np.eye(len(names))[row], penalties, params.ridge))
+        name: solved(targets.combined(np.eye(len(names))[row], question))
         for row, name in enumerate(names)
     }
     alpha = np.array([wanted[name] for name in names])
-    each["combined"] = solved(targets.combined(alpha, penalties, params.ridge))
-    worst = worst_case(
-        targets,
-        relative_lambda=params.relative_lambda,
-        penalties=penalties,
-        ridge=params.ridge,
-        tolerance=params.tolerance,
-    )
+    each["combined"] = solved(targets.combined(alpha, question))
+    worst = worst_case(targets, question)
     columns = {name: one.weights for name, one in each.items()} | {"worst_case": worst.weights}
     return {
         "targets": list(names),
@@ -79,21 +76,36 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> dict[s
 
 
 def _shares(names: list[str], shares: Mapping[str, float] | None) -> dict[str, float]:
-    strangers = sorted(set(shares or {}) - set(names))
-    if strangers:
+    unknown = sorted(set(shares or {}) - set(names))
+    if unknown:
         raise ParamsError(
             f"share: expected targets of the kernel ({', '.join(names)}), found "
-            f"{', '.join(strangers)}; see target_sets in params.yaml"
+            f"{', '.join(unknown)}; see target_sets in params.yaml"
         )
     return {name: 1.0 if shares is None else float(shares.get(name, 0.0)) for name in names}
 
 
-def _penalties(project: Project, ids: list[str]) -> Floats | None:
-    """Those of `kmm_weights`: the prices over their mean, or 1."""
-    from appraise.numerics.kmm import price_penalties
+def _question(project: Project, ids: list[str]) -> Question:
+    """That of `kmm_weights`, where it can be asked of several targets together."""
+    from appraise.methods.questions import question_of
 
-    if project.params.kmm_weights.penalty == "uniform":
-        return None
+    settings = project.params.kmm_weights
+    if settings.rule != "relative":
+        raise ParamsError(
+            f"joint: expected kmm_weights.rule relative, because several targets together have no "
+            f"path on which a {settings.rule} could be counted, found {settings.rule}; set it to "
+            "relative"
+        )
     offers = read_json(project.open("offers") / "offers.json")["offers"]
-    prices = {offer["id"]: float(offer["price"]) for offer in offers}
-    return price_penalties([prices[name] for name in ids], ids)[0]
+    offered = {offer["id"]: (float(offer["price"]), str(offer["provider"])) for offer in offers}
+    missing = [name for name in ids if name not in offered]
+    if missing:
+        raise OfferError(
+            f"offers: expected an offer for every dataset of the kernel, found none for "
+            f"{', '.join(missing)}; run `appraise kernel-matrix`"
+        )
+    prices, owners = [offered[name][0] for name in ids], [offered[name][1] for name in ids]
+    try:
+        return question_of(settings, ids, prices, owners)
+    except SolverError as error:
+        raise OfferError(f"offers: {error}") from None

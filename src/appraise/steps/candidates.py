@@ -1,10 +1,11 @@
 """Of a large pool the datasets that can have a weight; of a small one all.
 
 The kernel matrix of 100,000 datasets would take 80 GB. Where there are more than `largest`, the
-program is solved for each target without it (`numerics.working_set`), with a certificate over all
-datasets. Those with a weight are candidates, and of the others those that lack least, up to
-`largest`. All that follows is done with the candidates. The others are proven to have no weight;
-`screened.parquet` says what each of them lacks.
+very program that decides (rule, penalty, ridge, limits) is solved for each target without it
+(`numerics.screening`), with a certificate over all datasets. Those that the answer needs are
+candidates, and of the others those that lack least, up to `largest`. All that follows is done with
+the candidates. The others are proven to have no weight; `screened.parquet` says what each of them
+lacks.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from appraise.numerics.kernel import Floats
-    from appraise.numerics.working_set import LargeSolution
+    from appraise.numerics.screening import Screening
 
 SKETCH, CANDIDATES = "sketch.safetensors", "candidates.json"
 _DATASETS, _TARGETS = "gradient_sketches", "target_sketches"
 _GRADIENTS = "gradients.safetensors"
-_HARDEST = 20  # of those that pull hardest, either way: λ_max is theirs
+_QUESTION = {  # of section kmm_weights: what the answer depends on
+    "rule", "relative_lambda", "number", "budget", "penalty", "ridge",
+    "cap", "caps", "owner_cap", "total", "tolerance",
+}  # fmt: skip
 
 
 def candidates(project: Project) -> list[str]:
@@ -56,25 +60,26 @@ def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
         return Recipe(STEP.version, settings | {"datasets": ids}, {})
     params = project.params.kmm_weights
     settings |= {
-        "kmm_weights": params.model_dump(mode="json", include={"relative_lambda", "penalty"}),
+        "kmm_weights": params.model_dump(mode="json", include=_QUESTION),
         "kernel_matrix": {"normalize": project.params.kernel_matrix.normalize},
-        "prices": _prices(project, ids),
+        "offered": {name: list(offered) for name, offered in _offered(project, ids).items()},
     }
     names = [(_DATASETS, one) for one in ids] + [(_TARGETS, one) for one in each_target(project)]
     inputs = {f"{n}/{k}/{SKETCH}": project.content(n, k, SKETCH) for n, k in names}
     return Recipe(STEP.version, settings, inputs)
 
 
-def _prices(project: Project, ids: Sequence[str]) -> dict[str, float]:
+def _offered(project: Project, ids: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """Price and owner of each dataset."""
     offers = read_json(project.open("offers") / "offers.json")["offers"]
-    prices = {offer["id"]: float(offer["price"]) for offer in offers}
-    missing = [name for name in ids if name not in prices]
+    by_id = {offer["id"]: (float(offer["price"]), str(offer["provider"])) for offer in offers}
+    missing = [name for name in ids if name not in by_id]
     if missing:
         raise OfferError(
             f"offers: expected an offer for every sketch, found none for {', '.join(missing[:5])}; "
             "run `appraise gradient-sketches`"
         )
-    return {name: prices[name] for name in ids}
+    return {name: by_id[name] for name in ids}
 
 
 def _make(project: Project, keys: Sequence[str]) -> None:
@@ -86,11 +91,10 @@ def _make(project: Project, keys: Sequence[str]) -> None:
                 write_json(folder / CANDIDATES, content)
                 continue
             G, contents = _gradients(project, ids)
-            solutions = _solutions(project, ids, G)
-            chosen = _chosen(project, solutions)
+            screened = _screening(project, ids, G)
             write_arrays(folder / _GRADIENTS, {"G": G}, {"contents": contents})
-            write_table(folder / "screened.parquet", _screened(ids, chosen, solutions))
-            write_json(folder / CANDIDATES, _content(ids, chosen, solutions))
+            write_table(folder / "screened.parquet", _screened(ids, screened))
+            write_json(folder / CANDIDATES, _content(ids, screened))
 
 
 def _gradients(project: Project, ids: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, str]]:
@@ -121,94 +125,69 @@ def _gradients(project: Project, ids: Sequence[str]) -> tuple[NDArray[np.float32
     return np.stack(found), contents
 
 
-def _solutions(
-    project: Project, ids: Sequence[str], G: NDArray[np.float32]
-) -> dict[str, tuple[LargeSolution, Floats, Floats]]:
-    """Target → its solution over all datasets, their alignments and penalties (n,)."""
-    import numpy as np
-
+def _screening(project: Project, ids: Sequence[str], G: NDArray[np.float32]) -> Screening:
+    """The candidates, and for each target what proves them."""
+    from appraise.methods.questions import question_of
     from appraise.numerics.kernel import mean_gradient
-    from appraise.numerics.kmm import price_penalties
-    from appraise.numerics.working_set import Pool, solve_pool
+    from appraise.numerics.pool import Pool
+    from appraise.numerics.screening import screening
 
-    params, pool = project.params.kmm_weights, Pool(G)
-    p = np.ones(len(ids))
-    if params.penalty == "price":
-        p, _ = price_penalties(list(_prices(project, ids).values()), ids)
-    found = {}
+    offered = _offered(project, ids)
+    prices, owners = [offered[name][0] for name in ids], [offered[name][1] for name in ids]
+    try:
+        question = question_of(project.params.kmm_weights, ids, prices, owners)
+    except SolverError as error:
+        raise OfferError(f"offers: {error}") from None
+    targets: dict[str, Floats] = {}
     for target in each_target(project):
         arrays, _ = read_arrays(project.open(_TARGETS, target) / SKETCH)
-        g = mean_gradient(arrays["rows"], project.params.kernel_matrix.normalize)
-        try:
-            solution = solve_pool(pool, g, relative_lambda=params.relative_lambda, penalties=p)
-        except SolverError as error:
-            raise SolverError(f"candidates {target}: {error}") from None
-        found[target] = (solution, pool.products(g), p)
-    return found
+        targets[target] = mean_gradient(arrays["rows"], project.params.kernel_matrix.normalize)
+    try:
+        return screening(Pool(G), targets, question, project.params.candidates.largest)
+    except SolverError as error:
+        raise SolverError(
+            f"candidates {error}; or raise candidates.largest to {len(ids)}, so that no dataset is "
+            "left out"
+        ) from None
 
 
-def _chosen(
-    project: Project, solutions: dict[str, tuple[LargeSolution, Floats, Floats]]
-) -> NDArray[np.int64]:
-    """Datasets with a weight, those that pull hardest, then those that lack least; ascending."""
-    import numpy as np
-
-    lacks, needed = [], [np.empty(0, dtype=np.int64)]
-    for solution, c, p in solutions.values():
-        needed += [solution.support, np.argsort(-np.abs(c) / p, kind="stable")[:_HARDEST]]
-        lacks.append(solution.margins / p / max(solution.lam, np.finfo(float).tiny))
-    first = np.unique(np.concatenate(needed))
-    order = np.argsort(-np.max(lacks, axis=0), kind="stable")
-    more = order[~np.isin(order, first)]
-    room = max(0, project.params.candidates.largest - len(first))
-    return np.sort(np.concatenate([first, more[:room]]))
-
-
-def _screened(
-    ids: Sequence[str],
-    chosen: NDArray[np.int64],
-    solutions: dict[str, tuple[LargeSolution, Floats, Floats]],
-) -> Any:
+def _screened(ids: Sequence[str], screened: Screening) -> Any:
     """A row for each dataset that is no candidate, and each target."""
     import numpy as np
     import pandas as pd
 
-    out = np.setdiff1d(np.arange(len(ids)), chosen)
+    out = np.setdiff1d(np.arange(len(ids)), screened.candidates)
     tables = [
         pd.DataFrame(
             {
                 "id": [ids[i] for i in out],
                 "target": target,
-                "alignment": c[out],
+                "alignment": solution.alignment[out],
                 "margin": solution.margins[out],
-                "threshold": solution.lam * p[out],
+                "threshold": solution.thresholds[out],
             }
         )
-        for target, (solution, c, p) in solutions.items()
+        for target, solution in screened.solutions.items()
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _content(
-    ids: Sequence[str],
-    chosen: NDArray[np.int64],
-    solutions: dict[str, tuple[LargeSolution, Floats, Floats]],
-) -> dict[str, Any]:
+def _content(ids: Sequence[str], screened: Screening) -> dict[str, Any]:
     """The content of candidates.json."""
     certificates = {
         target: {
-            "lambda": solution.lam,
-            "lambda_max": solution.lambda_max,
+            "lambda": solution.lam.value,
+            "lambda_max": solution.lam.top,
             "datasets": len(ids),
             "positive": len(solution.support),
             "gap": solution.optimality.gap,
             "kkt_violation": solution.optimality.kkt_violation,
             "relative_error": solution.optimality.relative_error,
-            "passes": len(solution.passes),
+            "passes": solution.rounds + len(solution.passes),
         }
-        for target, (solution, _, _) in solutions.items()
+        for target, solution in screened.solutions.items()
     }
-    names = [ids[i] for i in chosen]
+    names = [ids[i] for i in screened.candidates]
     return {"ids": names, "screened": len(ids) - len(names), "certificates": certificates}
 
 
