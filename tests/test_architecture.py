@@ -27,9 +27,10 @@ MOST_LINES_WITH_ANY = 20  # `dict[str, Any]`
 
 HEAVY = ("torch", "transformers", "peft", "datasets", "lm_eval", "great_expectations")
 ORCHESTRATORS = ("dagster", "dvc", "mlflow")
+VALIDATION = "appraise.examples.validation"
 HEAVY_MODULES = (  # imported within functions alone: they import what is heavy
     "appraise.language_model.",
-    "appraise.examples.validation",
+    VALIDATION,
     "appraise.orchestration.recorders.dvc_commit",
     "appraise.orchestration.recorders.mlflow_runs",
 )
@@ -219,6 +220,10 @@ def test_every_module_imports_in_a_fresh_process_without_the_heavy_packages() ->
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_module_knows_great_expectations() -> None:
+    assert {name for name in MODULES if "great_expectations" in tops(name)} == {VALIDATION}
 
 
 def test_no_unsafe_loading_anywhere() -> None:

@@ -113,7 +113,7 @@ def test_one_more_offer_makes_one_sketch(project: Path) -> None:
 def resell(project: Path) -> tuple[dict[str, Any], Any]:
     """Offer the best dataset twice more; give its offer and the weights as they were."""
     pool = yaml.safe_load((project / "pool.yaml").read_text())
-    before = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    before = read_table(project / "data/dataset_values/desk/kmm/weights.parquet").set_index("id")
     best = str(before["weight"].idxmax())
     original = next(offer for offer in pool["offers"] if offer["id"] == best)
     pool["offers"] += [
@@ -128,7 +128,7 @@ def test_a_resold_dataset_is_set_aside_before_it_is_sketched(project: Path) -> N
     for noun in NOUNS:
         result = appraise(project, noun.replace("_", "-"), "--json", "--allow-set-aside")
         assert result.exit_code == 0, result.stderr
-    after = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    after = read_table(project / "data/dataset_values/desk/kmm/weights.parquet")
     assert list(after["weight"]) == list(before["weight"])
     decision = read_json(project / "data/valuation_decision/desk/decision.json")
     aside = {one["id"]: one for one in decision["set_aside"]}
@@ -142,7 +142,7 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
     change(project, "near_copies", similarity=None)  # what if nobody looks at the rows?
     original, before = resell(project)
     all_of_it(project)
-    after = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    after = read_table(project / "data/dataset_values/desk/kmm/weights.parquet").set_index("id")
     columns = ["weight", "low", "high", "chosen_probability", "signed_weight"]
     np.testing.assert_allclose(after.loc[before.index, columns], before[columns], atol=1e-12)
     copies = after[after.index.str.startswith("zz")]
@@ -160,10 +160,10 @@ def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> No
     )
     change(project, "selected_subset", k=3, policies=["none", "kmm", "kmm_bagged", "best_subset"])
     all_of_it(project)
-    table = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    table = read_table(project / "data/dataset_values/desk/kmm/weights.parquet")
     assert table["weight"].sum() == pytest.approx(1, abs=1e-9)
     assert table["weight"].max() <= 0.6 + 1e-9
-    stated = read_json(project / "data/kmm_weights/desk/certificate.json")
+    stated = read_json(project / "data/dataset_values/desk/kmm/certificate.json")
     limits = {"cap": 0.6, "caps": {"colours": 0.1}, "owner_cap": None, "total": 1.0}
     assert stated["limits"] == limits
     assert table.set_index("id").loc["colours", "weight"] <= 0.1 + 1e-9
@@ -331,11 +331,11 @@ def test_an_input_that_changes_while_a_step_computes(project: Path) -> None:
 
 
 def test_two_at_once_do_it_once(project: Path) -> None:
-    shutil.rmtree(project / "data/kmm_weights")
+    shutil.rmtree(project / "data/dataset_values")
     made: list[tuple[str, ...]] = []
 
     def one() -> None:
-        made.append(run(step("kmm_weights"), Project(project)).made)
+        made.append(run(step("dataset_values"), Project(project)).made)
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:

@@ -14,8 +14,10 @@ from made_up import TARGET, examples, finished  # type: ignore[import-not-found]
 
 from appraise.assets import checks
 from appraise.assets.shown import SHOWN
+from appraise.examples.verdicts import CheckResult, FailedRow
 from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project, Recipe
+from appraise.records.cards import ValidationChecks
 from appraise.storage.files import read_arrays, read_json, read_table, write_arrays, write_table
 
 ALL = {check.name: check for shown in SHOWN.values() for check in shown.checks}
@@ -82,12 +84,8 @@ def test_what_was_set_aside_is_a_warning_with_its_reason(sound: Project) -> None
 
 def test_rows_that_failed_are_shown(project: Project) -> None:
     row = {"row": 7, "column": "prompt", "value": "", "reason": "empty"}
-    one = {"expectation": "not empty", "success": False, "failed_rows": [row]}
-
-    def fail_a_row(folder: Path) -> None:
-        (folder / "validation.json").write_text(json.dumps([one]))
-
-    change(project, "auxiliary_datasets", "csqa", fail_a_row)
+    failed = CheckResult("not empty", "prompt", False, 1, (FailedRow(**row),))
+    change(project, "auxiliary_datasets", "csqa", ValidationChecks((failed,)).write)
     verdict = checks.datasets_valid(project)
     assert verdict.passed, "the rows were dropped"
     assert records(verdict, "failed_rows") == [{"id": "csqa", **row}]

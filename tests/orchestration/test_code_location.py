@@ -18,9 +18,9 @@ from one_offer import one_offer  # type: ignore[import-not-found]
 from appraise.errors import ParamsError
 from appraise.orchestration.definitions import definitions, definitions_of
 from appraise.project import Project
-from appraise.steps import step
+from appraise.steps.flow import step
 from appraise.steps.recorder import Registry
-from appraise.steps.step import run
+from appraise.steps.runner import run
 
 PAGE = Path(__file__).parents[2] / "docs" / "dagster.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

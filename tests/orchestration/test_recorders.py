@@ -26,9 +26,9 @@ from appraise.orchestration import jobs
 from appraise.orchestration.pipeline import Pipeline
 from appraise.orchestration.recorders import RECORDERS, registered
 from appraise.project import Project
-from appraise.steps import NOUNS
+from appraise.steps.flow import NOUNS
 from appraise.steps.recorder import By, discovered
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json
 
 DECISION = "valuation-decision"

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable
 
+import factory  # type: ignore[import-not-found]
 import numpy as np
 import pytest
 
@@ -20,12 +21,12 @@ IDS = [f"dataset_{i}" for i in range(16)]
 WEIGHTS = np.clip(RNG.normal(size=16), 0, None)
 LAMBDAS = np.linspace(1, 0, 8)
 PATH = np.outer(1 - LAMBDAS, WEIGHTS)
-TRAININGS: dict[str, dict[str, list[float]]] = {
-    "kmm": {"loss": np.linspace(4, 3, 60).tolist(), "reward": []},
-    "random": {"loss": np.linspace(4, 3.5, 60).tolist(), "reward": []},
-    "none": {"loss": [], "reward": []},
+TRAININGS = {
+    "kmm": factory.training(np.linspace(4, 3, 60).tolist()),
+    "random": factory.training(np.linspace(4, 3.5, 60).tolist()),
+    "none": factory.training(),
 }
-REWARDED = {name: {"loss": [0.0] * 60, "reward": one["loss"]} for name, one in TRAININGS.items()}
+REWARDED = {name: factory.training([0.0] * 60, one.loss) for name, one in TRAININGS.items()}
 PICTURES: dict[str, Callable[[Format], bytes]] = {
     "kernel": lambda fmt: pictures.kernel_heat_map(K, IDS, ["dataset_3"], fmt),
     "transfer": lambda fmt: pictures.transfer_heat_map(
@@ -38,10 +39,15 @@ PICTURES: dict[str, Callable[[Format], bytes]] = {
     "frontier": lambda fmt: pictures.frontier_plot(
         [0, 60, 100, 310], [0, 0.2, 0.3, 0.6], ["", "+a", "+b −a", "+c"], 310, "USD", fmt
     ),
-    "training": lambda fmt: pictures.training_curves(TRAININGS, fmt),
-    "rewards": lambda fmt: pictures.training_curves(REWARDED, fmt),
+    "training": lambda fmt: pictures.training_curves(TRAININGS, "kmm", fmt),
+    "rewards": lambda fmt: pictures.training_curves(REWARDED, "kmm", fmt),
     "outcome": lambda fmt: pictures.outcome_bar(
-        ["none", "kmm"], np.array([4.1, 3.4]), np.array([4.0, 3.3]), np.array([4.2, 3.5]), fmt
+        ["none", "kmm"],
+        np.array([4.1, 3.4]),
+        np.array([4.0, 3.3]),
+        np.array([4.2, 3.5]),
+        "kmm",
+        fmt,
     ),
 }
 

@@ -12,7 +12,7 @@ from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.numerics.kmm import solve
 from appraise.project import Project
-from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.candidates import STEP
 from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
@@ -48,7 +48,7 @@ def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
     chosen = candidates.candidates(project)
     assert len(chosen) == 100
     run(kernel_matrix.STEP, project)
-    run(kmm_weights.STEP, project)
+    run(dataset_values.STEP, project)
     G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
     prices = np.array([10.0 + i % 7 for i in range(N)])
     for i, target in enumerate(("t", "u")):

@@ -10,9 +10,9 @@ from small_project import offer, rows, small_project, write_pool  # type: ignore
 
 from appraise.errors import OfferError, ParamsError
 from appraise.project import Project
-from appraise.steps import step
 from appraise.steps.executors import EXECUTORS, HERE, Produce, default_executor, executor
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 
 NOUN, KEYS = "auxiliary_datasets", ("a", "b", "c")
 EXAMPLES = {"here": "here", "processes": "processes:2"}

@@ -9,7 +9,7 @@ from appraise.errors import ArtifactError, ParamsError
 from appraise.policies import POLICIES
 from appraise.policies.by_value import by_value
 from appraise.project import Project
-from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.runner import run
 from appraise.steps.selected_subset import STEP
 from appraise.storage.files import read_json, read_table
@@ -20,7 +20,7 @@ def project(tmp_path: Path) -> Project:
     made = sketched(tmp_path)
     run(candidates.STEP, made)
     run(kernel_matrix.STEP, made)
-    run(kmm_weights.STEP, made)
+    run(dataset_values.STEP, made)
     return made
 
 
@@ -38,7 +38,7 @@ def test_a_partition_for_each_target_and_policy(project: Project) -> None:
 
 def test_what_each_policy_buys(project: Project) -> None:
     run(STEP, project)
-    table = read_table(project.open("kmm_weights", "t") / "weights.parquet")
+    table = read_table(project.open("dataset_values", "t/kmm") / "weights.parquet")
     for policy, score in (("kmm", "weight"), ("one_step", "cosine")):
         best = table[table[score] > 0].sort_values(score, ascending=False)["id"].head(2)
         found = subset(project, policy)

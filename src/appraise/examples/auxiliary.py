@@ -7,56 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appraise.errors import OfferError
+from appraise.examples.counts import DatasetCounts, Lengths
 from appraise.examples.example import Example
 from appraise.examples.overlap import fingerprints
+from appraise.examples.reading import SourceExamples
 from appraise.examples.rules import INVALID
-from appraise.examples.sources import SourceExamples
 from appraise.examples.splits import seeded_order, without_duplicates
 from appraise.examples.verdicts import Validation
 from appraise.settings.data import AuxiliaryDatasetsParams
 
 Known = Mapping[str, frozenset[str]]  # target → what its prompts are recognised by
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Lengths in tokens: mean, 95th percentile (nearest rank) and maximum; 0 of nothing."""
-
-    mean: float
-    p95: int
-    max: int
-
-    @classmethod
-    def of(cls, tokens: Sequence[int]) -> Lengths:
-        """Of so many lengths."""
-        if not tokens:
-            return cls(0.0, 0, 0)
-        ordered = sorted(tokens)
-        rank = -(-95 * len(ordered) // 100) - 1
-        return cls(round(sum(ordered) / len(ordered), 3), ordered[rank], ordered[-1])
-
-
-@dataclass(frozen=True)
-class DatasetCounts:
-    """What became of a dataset's rows.
-
-    Attributes:
-        rows: in the source.
-        usable: valid, each once, and in no target.
-        kept: of them, at most `max_examples`; 0 where the dataset is set aside.
-        dropped: why (one of `rules.REASONS`, or "duplicate") → rows.
-        overlap: target → otherwise usable rows that it has too.
-        overlap_questions: target → different questions of the source, usable or not, that it has.
-        tokens: lengths of what is kept.
-    """
-
-    rows: int
-    usable: int
-    kept: int
-    dropped: Mapping[str, int]
-    overlap: Mapping[str, int]
-    overlap_questions: Mapping[str, int]
-    tokens: Lengths
 
 
 @dataclass(frozen=True)
@@ -135,11 +95,12 @@ def _reason(
     params: AuxiliaryDatasetsParams,
 ) -> str | None:
     """Why the dataset is set aside, or None."""
-    fatal = validation.first_fatal(dataset)
+    fatal = validation.first_fatal()
     if fatal is not None:
         return (
-            f"{dataset.source}: row {fatal.row}: expected a row that can be read, found "
-            f"{fatal.described(str(params.max_row_bytes))}; ask the provider for a repaired version"
+            f"{dataset.source}: row {fatal}: expected a row that can be read, found "
+            f"{dataset.described(fatal, str(params.max_row_bytes))}; ask the provider for a "
+            "repaired version"
         )
     try:
         dataset.check_columns()

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appraise.errors import OfferError
+from appraise.examples.counts import ComponentCounts
 from appraise.examples.example import Prompt
 from appraise.examples.overlap import known_fingerprints
-from appraise.examples.sources import SourceExamples
+from appraise.examples.reading import SourceExamples
 from appraise.examples.splits import Splits, split_examples, without_duplicates
 from appraise.examples.verdicts import Validation
 from appraise.settings.data import Component, TargetParams
 
 SPLITS = ("value", "train", "test")
-
-
-@dataclass(frozen=True)
-class ComponentCounts:
-    """What became of a component's rows.
-
-    Attributes:
-        name: of the component.
-        source: where its rows come from.
-        rows: in the source.
-        usable: valid, each prompt once.
-        dropped: why (one of `rules.REASONS`, or "duplicate") → rows.
-        value: examples in the split for gradients.
-        train: in the split to train on.
-        test: in the split that is only ever evaluated.
-    """
-
-    name: str
-    source: str
-    rows: int
-    usable: int
-    dropped: Mapping[str, int]
-    value: int
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -103,11 +79,11 @@ def check_readable(
     Raises:
         OfferError: one cannot, or is.
     """
-    fatal = validation.first_fatal(dataset)
+    fatal = validation.first_fatal()
     if fatal is not None:
         raise OfferError(
-            f"{component.source}: row {fatal.row}: expected a row that can be read, found "
-            f"{fatal.described(f'the limit of {limit}')}"
+            f"{component.source}: row {fatal}: expected a row that can be read, found "
+            f"{dataset.described(fatal, f'the limit of {limit}')}"
         )
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from appraise.examples.example import Example
 from appraise.examples.rules import FATAL, REASONS
-from appraise.examples.sources import SourceExamples
-
-if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult
 
 
 @dataclass(frozen=True)
@@ -52,25 +47,6 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class FatalRow:
-    """A row for which its whole source is refused.
-
-    Attributes:
-        row: line or row number in the source, from 1.
-        size: its bytes.
-        unreadable: why it could not be read; None: it is too large.
-    """
-
-    row: int
-    size: int
-    unreadable: str | None
-
-    def described(self, limit: str) -> str:
-        """What was found in place of a row that can be read."""
-        return self.unreadable or f"{self.size} bytes, above {limit}"
-
-
-@dataclass(frozen=True)
 class Validation:
     """What Great Expectations said of a source.
 
@@ -82,7 +58,7 @@ class Validation:
 
     checks: tuple[CheckResult, ...]
     reasons: Mapping[int, str]
-    result: ExpectationSuiteValidationResult | None = None
+    result: object = None
 
     def valid(self, examples: Iterable[Example]) -> list[Example]:
         """The examples that are not dropped."""
@@ -93,13 +69,6 @@ class Validation:
         counts = Counter(self.reasons.values())
         return {reason: counts[reason] for reason in REASONS if counts[reason]}
 
-    def first_fatal(self, dataset: SourceExamples) -> FatalRow | None:
+    def first_fatal(self) -> int | None:
         """The first row that shows that the file is not what it claims to be, or None."""
-        row = next((row for row, reason in self.reasons.items() if reason in FATAL), None)
-        if row is None:
-            return None
-        for lost in dataset.unreadable:
-            if lost.row == row:
-                return FatalRow(row, lost.size, lost.reason)
-        sizes = {example.source.row: example.source.size for example in dataset.examples}
-        return FatalRow(row, sizes[row], None)
+        return next((row for row, reason in self.reasons.items() if reason in FATAL), None)

@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from appraise.errors import ArtifactError
-from appraise.examples.auxiliary import DatasetCounts
-from appraise.examples.targets import ComponentCounts
+from appraise.examples.counts import ComponentCounts, DatasetCounts
 from appraise.examples.verdicts import CheckResult
 from appraise.records.offers import Offer
 from appraise.settings.section import describe

@@ -1,4 +1,4 @@
-"""Files that are read as they are needed: tables of examples, a tokenizer, known prompts."""
+"""Files that are read as they are needed: tables of examples, a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
-import pandas as pd
-
 from appraise.examples.example import Example
 from appraise.records import examples as columns
-from appraise.storage.files import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -86,27 +83,6 @@ SPLITS: dict[str, type[ExampleTable]] = {
     "train": TrainSplit,
     "test": TestSplit,
 }
-
-
-@dataclass(frozen=True)
-class Fingerprints:
-    """What each prompt of a target's sources is recognised by, chosen for a split or not."""
-
-    FILE: ClassVar[str] = "fingerprints.parquet"
-    SCHEMA: ClassVar[int] = 1
-    STEP: ClassVar[str] = "target_sets"
-
-    marks: tuple[str, ...]
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read them."""
-        return cls(tuple(read_table(folder / cls.FILE)["fingerprint"]))
-
-    def write(self, folder: Path) -> None:
-        """Write them."""
-        table = pd.DataFrame({"fingerprint": pd.Series(self.marks, dtype="str")})
-        write_table(folder / self.FILE, table)
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,17 @@ from pydantic import JsonValue
 from appraise.errors import OfferError
 from appraise.examples.auxiliary import Known, prepare
 from appraise.examples.lengths import TokenCounter
+from appraise.examples.reading import read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceError, read_examples
+from appraise.examples.sources import SourceError
 from appraise.examples.verdicts import Validation
 from appraise.project import Project
 from appraise.project.reads import Fact, Given, Part, Reads, all_targets
 from appraise.records.cards import DatasetCard, ValidationChecks
+from appraise.records.fingerprints import Fingerprints
 from appraise.records.offers import Offer, Offers
 from appraise.records.set_aside import WhySetAside
-from appraise.records.tables import DatasetExamples, Fingerprints, TokenizerFile
+from appraise.records.tables import DatasetExamples, TokenizerFile
 from appraise.steps.base_model import FORMAT
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Record, Step

@@ -16,15 +16,16 @@ from pathlib import Path
 
 from appraise.errors import OfferError
 from appraise.examples.lengths import TokenCounter
+from appraise.examples.reading import SourceExamples, read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceExamples, read_examples
 from appraise.examples.targets import check_readable, place, split_target
 from appraise.examples.verdicts import Validation
 from appraise.project import Project
 from appraise.project.keys import target_of
 from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.cards import TargetCard
-from appraise.records.tables import SPLITS, Fingerprints, TokenizerFile
+from appraise.records.fingerprints import Fingerprints
+from appraise.records.tables import SPLITS, TokenizerFile
 from appraise.settings.data import Component
 from appraise.steps.base_model import FORMAT
 from appraise.steps.progress import Progress
