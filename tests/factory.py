@@ -20,10 +20,11 @@ from appraise.examples.auxiliary import Lengths
 from appraise.examples.example import Example
 from appraise.numerics.projection import Distortion
 from appraise.project import Project, Recipe
+from appraise.project.manifest import Input
 from appraise.records import examples as tables
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.cards import ComponentCounts, DatasetCard, DatasetCounts, TargetCard
-from appraise.records.kernel import Kernel, KernelFacts, Sketched
+from appraise.records.kernel import Kernel, KernelFacts
 from appraise.records.offers import Offer, Offers
 from appraise.records.sketch import MadeAlike, Sketch, SketchMeta
 from appraise.records.subset import Ranked, Reached, Subset
@@ -67,10 +68,10 @@ def put(
     key: str,
     *records: Writes,
     settings: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Mapping[Input, str] | None = None,
 ) -> None:
     """Write a partition: nothing but these records."""
-    recipe = Recipe("1", dict(settings or {"made": "up"}), dict(inputs or {}))
+    recipe = Recipe("1", dict(settings or {"made": "up"}), inputs=dict(inputs or {}))
     with project.writing(noun, key, recipe) as folder:
         for record in records:
             record.write(folder)
@@ -79,8 +80,8 @@ def put(
 def changed(project: Project, noun: str, key: str, *records: Writes) -> None:
     """Write a partition again, some of its files in place of what they were."""
     folder, manifest = project.folder(noun, key), project.manifest(noun, key)
-    files = {name: (folder / name).read_bytes() for name in manifest["files"]}
-    recipe = Recipe(manifest["version"], manifest["settings"], manifest["inputs"])
+    files = {name: (folder / name).read_bytes() for name in manifest.files}
+    recipe = manifest.recipe
     with project.writing(noun, key, recipe) as anew:
         for name, content in files.items():
             (anew / name).write_bytes(content)
@@ -196,7 +197,7 @@ def kernel(
         K=K, C=(G @ target)[None], tau=np.array([float(target @ target)]), G=G, T=target[None],
         norms=norms, noise=0.1 * norms, ids=tuple(ids), targets=(name,),
         sketches={one: sha(one) for one in ids}, target_sketches={name: sha(name)},
-        sketched=Sketched(dimension=G.shape[1], projection="countsketch"),
+        sketched=replace(ALIKE, dimension=G.shape[1]),
     )  # fmt: skip
     facts = KernelFacts(
         n=n, dimension=G.shape[1], normalize="unit", tolerance=1e-8, finite=True, symmetric=True,

@@ -9,9 +9,9 @@ from pathlib import Path
 import fabricated  # type: ignore[import-not-found]
 import factory  # type: ignore[import-not-found]
 import pytest
-from appraise.presentation.policies import title_of
 from fabricated import TARGET
 
+from appraise.policies import POLICIES
 from appraise.presentation.comparisons import standing, verdict_sentence
 from appraise.project import Project
 from appraise.records.copies import Copied, CopiesSummary
@@ -219,7 +219,7 @@ def test_a_decision_by_alignment_shows_what_alignment_can_say(tmp_path: Path) ->
         assert words(item.reason) in text
     assert "ranked by alignment, each looked at by itself" in text
     assert "This decision one_step · the datasets bought above" in text
-    assert f"It is worse than “{title_of('kmm').lower()}”" in text
+    assert f"It is worse than “{POLICIES['kmm'].title.lower()}”" in text
     assert page.count('class="ours"') == 1
     assert "How sure the weights are" not in text
     assert "alignment (filled: bought; line: interval)" in page
