@@ -69,9 +69,15 @@ def put(
     *records: Writes,
     settings: Mapping[str, Any] | None = None,
     inputs: Mapping[Input, str] | None = None,
+    outside: Mapping[str, str] | None = None,
 ) -> None:
     """Write a partition: nothing but these records."""
-    recipe = Recipe("1", dict(settings or {"made": "up"}), inputs=dict(inputs or {}))
+    recipe = Recipe(
+        "1",
+        dict(settings or {"made": "up"}),
+        inputs=dict(inputs or {}),
+        outside=dict(outside or {}),
+    )
     with project.writing(noun, key, recipe) as folder:
         for record in records:
             record.write(folder)
