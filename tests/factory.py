@@ -23,7 +23,7 @@ from appraise.project import Project, Recipe
 from appraise.records import examples as tables
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.cards import ComponentCounts, DatasetCard, DatasetCounts, TargetCard
-from appraise.records.kernel import Kernel, KernelFacts, Sketched
+from appraise.records.kernel import Kernel, KernelFacts
 from appraise.records.offers import Offer, Offers
 from appraise.records.sketch import MadeAlike, Sketch, SketchMeta
 from appraise.records.subset import Ranked, Reached, Subset
@@ -196,7 +196,7 @@ def kernel(
         K=K, C=(G @ target)[None], tau=np.array([float(target @ target)]), G=G, T=target[None],
         norms=norms, noise=0.1 * norms, ids=tuple(ids), targets=(name,),
         sketches={one: sha(one) for one in ids}, target_sketches={name: sha(name)},
-        sketched=Sketched(dimension=G.shape[1], projection="countsketch"),
+        sketched=replace(ALIKE, dimension=G.shape[1]),
     )  # fmt: skip
     facts = KernelFacts(
         n=n, dimension=G.shape[1], normalize="unit", tolerance=1e-8, finite=True, symmetric=True,

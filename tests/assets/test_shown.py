@@ -81,6 +81,28 @@ def test_a_dataset_that_was_set_aside_says_why(project: Project) -> None:
     assert found["set_aside"] == "boolq: expected at least 24 examples, found 3"
 
 
+@pytest.fixture(scope="module")
+def by_rank(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Decided by alignment, a method that has values and no program."""
+    root = tmp_path_factory.mktemp("by_rank") / "project"
+    made: Project = finished(root, selected_subset={"decide_by": "one_step"})
+    return made
+
+
+@pytest.mark.parametrize("noun", ["valuation_decision", "decision_outcome", "report"])
+def test_a_decision_by_alignment_is_shown_too(by_rank: Project, noun: str) -> None:
+    assert normalize_metadata(SHOWN[noun].describe(by_rank, TARGET))
+
+
+def test_a_decision_by_alignment_says_its_policy_and_ranks(by_rank: Project) -> None:
+    found = SHOWN["valuation_decision"].describe(by_rank, TARGET)
+    assert found["policy"] == "one_step"
+    columns = set(found["refused"].records[0].data)
+    assert columns == {"id", "price", "alignment", "reason"}
+    reasons = {record.data["reason"] for record in found["refused"].records}
+    assert "It comes 4th of 16 by alignment; three were bought." in reasons
+
+
 LOAD = """
 import json, sys, time
 started = time.monotonic()

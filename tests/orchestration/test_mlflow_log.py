@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import factory  # type: ignore[import-not-found]
 import pytest
 from finished_project import (  # type: ignore[import-not-found]
     POLICIES,
@@ -121,7 +122,7 @@ def test_lineage_joins_the_ids(logged) -> None:  # type: ignore[no-untyped-def]
     lineage = json.loads((project.root / "lineage" / f"{made['decision_id']}.json").read_text())
     nested = {run.data.tags["appraise.policy"]: run.info.run_id for run in runs(project, "adapter")}
     assert lineage["mlflow"] == {
-        "experiment": made["mlflow"]["experiment"],
+        "experiment": f"appraise/{TARGET}",
         "run_id": ids[TARGET],
         "adapters": nested,
     }
@@ -201,7 +202,7 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     expected = {n: p.clone() for n, p in adapted.named_parameters() if "lora" in n}
     with project.writing("lora_adapter", key, _recipe(manifest)) as folder:
         adapted.save_pretrained(folder)
-        (folder / "training.json").write_text('{"loss": [1.0], "reward": [], "steps": 1}')
+        factory.training([1.0]).write(folder)
     MlflowLog().log(project, "lora_adapter", "r")
     experiment = client(project).get_experiment_by_name(f"appraise/{TARGET}").experiment_id
     models = client(project).search_logged_models([experiment])

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from appraise.cli.schema import schema
 from appraise.errors import AppraiseError, ParamsError, SetAside
 from appraise.project import Project
 from appraise.steps import NOUNS, step
@@ -141,6 +142,7 @@ def _subcommand(noun: str) -> click.Command:
 
 for _noun in NOUNS:
     main.add_command(_subcommand(_noun))
+main.add_command(schema)
 
 
 @main.command()

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, TypeAdapter
 
 from appraise.errors import ArtifactError
 from appraise.numerics.kernel import Floats
 from appraise.records.record import ArrayRecord, Arrays, Json, JsonRecord, Part, mapping, texts
+from appraise.records.sketch import MadeAlike
 
 KERNEL, TRANSFER = "kernel_matrix", "transfer_matrix"
 DATASETS, TARGETS = "gradient_sketches", "target_sketches"
-
-
-class Sketched(Part):
-    """What all sketches of a kernel have in common: only such sketches can be compared."""
-
-    fingerprint: str | None = None
-    objective: str | None = None
-    vectors: str | None = None
-    projection: str | None = None
-    dimension: int | None = None
-    seed: int | None = None
-    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,7 @@ class Kernel(ArrayRecord):
     targets: tuple[str, ...]
     sketches: Mapping[str, str]
     target_sketches: Mapping[str, str]
-    sketched: Sketched
+    sketched: MadeAlike
 
     @classmethod
     def of(cls, arrays: Arrays, meta: Json) -> Self:
@@ -82,7 +71,7 @@ class Kernel(ArrayRecord):
             targets=targets,
             sketches={name: str(sketches[f"{DATASETS}/{name}"]) for name in ids},
             target_sketches={name: str(sketches[f"{TARGETS}/{name}"]) for name in targets},
-            sketched=Sketched.model_validate(meta["sketched"]),
+            sketched=TypeAdapter(MadeAlike).validate_python(meta["sketched"]),
         )
 
     def meta(self) -> Json:
@@ -95,7 +84,7 @@ class Kernel(ArrayRecord):
             "ids": list(self.ids),
             "targets": list(self.targets),
             "sketches": sketches,
-            "sketched": self.sketched.as_json(),
+            "sketched": asdict(self.sketched),
         }
 
     def row(self, target: str) -> int:
