@@ -12,8 +12,7 @@ help: ## Say what can be made
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock -e ".[dagster,dev]"
 	@touch $@
 
 setup: $(VENV)/installed ## Create .venv with the locked dependencies, and the commit hooks
@@ -35,7 +34,7 @@ check: $(VENV)/installed
 fast: $(VENV)/installed ## The unit tests alone, under three minutes
 	$(BIN)/pytest -m "not slow"
 
-format: $(VENV)/installed ## Format and mend what can be mended
+format: $(VENV)/installed ## Format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

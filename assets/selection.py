@@ -32,8 +32,10 @@ def _beyond(subset: Subset) -> Metadata:
         return {}
     drawn = frontier_picture(found.frontier, {}, subset.cost, subset.currency)
     ties = {name: one for name, one in found.separations.items() if one.tied}
-    return {
-        "frontier": picture(drawn, "What every budget would buy"),
+    shown: Metadata = {}
+    if drawn is not None:
+        shown["frontier"] = picture(drawn, "What every budget would buy")
+    return shown | {
         "changes": table({"id": n, **one.as_json()} for n, one in found.changes.items()),
         "ties": table({"id": name, **one.as_json()} for name, one in ties.items()),
     }

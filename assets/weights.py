@@ -26,7 +26,7 @@ COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "
 
 def describe(project: Project, key: str) -> Metadata:
     """A bar for each dataset and, as far as the method says it, the path and the certificate."""
-    folder = project.open("kmm_weights", key)
+    folder = project.open("dataset_values", key)
     weights = WeightsTable.read(folder)
     rows = sorted(weights.records(), key=lambda row: -row["weight"])
     positive = [row["id"] for row in rows if row["weight"] > 0]
@@ -58,7 +58,7 @@ def _proof(folder: Path, positive: list[str]) -> Metadata:
 
 SHOWN = (
     Shown(
-        "kmm_weights",
+        "dataset_values",
         "valuation",
         ("scikitlearn", "parquet"),
         "ml",

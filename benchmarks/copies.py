@@ -71,7 +71,8 @@ CHANGES: dict[str, Change] = {
 def with_similarity(similarity: float | None) -> Callable[[dict[str, Any]], None]:
     def change(params: dict[str, Any]) -> None:
         params["near_copies"]["similarity"] = similarity
-        params["kmm_weights"] |= {"penalty": "uniform", "bootstraps": 0}
+        params["kmm_weights"] |= {"penalty": "uniform"}
+        params["dataset_values"] |= {"bootstraps": 0}
 
     return change
 

@@ -167,6 +167,7 @@ def arrival(n: int) -> None:
 
 def subset(sizes: Sequence[int]) -> None:
     """The best five of n datasets that teach much alike, at 2 % of λ_max."""
+    from appraise.numerics.buying import buyer_limits
     from appraise.numerics.program import Program
     from appraise.numerics.subsets import best, forward
 
@@ -178,8 +179,9 @@ def subset(sizes: Sequence[int]) -> None:
         K = G @ G.T
         program = Program((K + K.T) / 2, G @ target, 1.0, np.ones(n))
         lam = 0.02 * program.lambda_max()
-        greedy, greedy_s = timed(forward, program, lam, 5)
-        found, best_s = timed(best, program, lam, 5, seconds=120.0)
+        limits = buyer_limits(n, k=5)
+        greedy, greedy_s = timed(forward, program, lam, limits)
+        found, best_s = timed(best, program, lam, limits, seconds=120.0)
         line = f"| {n} | {found.method} | {best_s:.1f} | {found.objective:.6f} | {found.gap:.1e} "
         line += f"| {greedy_s:.2f} | {greedy.objective - found.objective:.1e} |"
         lines.append(line)
@@ -193,8 +195,8 @@ def share() -> None:
     import shutil
 
     from appraise.project import Project
-    from appraise.steps import step
-    from appraise.steps.step import run
+    from appraise.steps.flow import step
+    from appraise.steps.runner import run
 
     root = Path(__file__).parent.parent
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
@@ -208,7 +210,7 @@ def share() -> None:
         project, seconds = Project(copy), {}
         nouns = ("target_sketches", "gradient_sketches", "candidates", "kernel_matrix",
                  "transfer_matrix", "kmm_weights", "selected_subset")  # fmt: skip
-        run(step("kmm_weights"), project, force=True)  # imports are not what is measured
+        run(step("dataset_values"), project, force=True)  # imports are not what is measured
         for noun in nouns:
             _, seconds[noun] = timed(run, step(noun), project, force=True)
     gradients = seconds["gradient_sketches"] + seconds["target_sketches"]

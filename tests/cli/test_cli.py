@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from appraise.cli import main
-from appraise.steps import NOUNS
+from appraise.steps.flow import NOUNS
 
 ROW = json.dumps({"prompt": "What is two and two?", "completion": "four"}) + "\n"
 
@@ -116,10 +116,19 @@ def test_verify_of_nothing_is_not_a_success(project: Path) -> None:
     assert json.loads(result.stdout)["faults"]
 
 
-def test_the_program_starts_in_under_two_seconds() -> None:
-    import time
+STARTED = """
+import json, sys
+from appraise.cli import main
+main(["--help"], standalone_mode=False)
+print(json.dumps(sorted(sys.modules)))
+"""
+HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "lm_eval", "great_expectations"}
+HEAVY |= {"matplotlib", "sklearn", "pyscipopt", "dagster", "dvc", "mlflow"}
 
-    start = time.perf_counter()
-    program = [sys.executable, "-m", "appraise.cli", "--help"]
-    subprocess.run(program, check=True, capture_output=True)
-    assert time.perf_counter() - start < 2
+
+def test_the_program_starts_with_few_modules() -> None:
+    words = [sys.executable, "-c", STARTED]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert not HEAVY & set(modules)
+    assert len(modules) < 1000, "numpy, pydantic, click and our own: about 450"

@@ -18,7 +18,7 @@ from appraise.orchestration.definitions import pipeline_of
 from appraise.orchestration.partitions import dagster_key
 from appraise.orchestration.sensors import report_versions
 from appraise.project import Project
-from appraise.steps import NOUNS
+from appraise.steps.flow import NOUNS
 from appraise.storage.files import read_json, sha256_json
 
 pytestmark = pytest.mark.slow

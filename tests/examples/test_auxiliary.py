@@ -8,7 +8,7 @@ from appraise.examples.auxiliary import Prepared, prepare, without_overlap
 from appraise.examples.counts import Lengths
 from appraise.examples.example import Example, Unreadable
 from appraise.examples.overlap import known_fingerprints
-from appraise.examples.sources import SourceExamples
+from appraise.examples.reading import SourceExamples
 from appraise.examples.templates import RowTemplates
 from appraise.examples.verdicts import Validation
 from appraise.settings.data import AuxiliaryDatasetsParams, Source

@@ -12,10 +12,10 @@ import pytest
 from appraise.errors import OfferError
 from appraise.examples import sources
 from appraise.examples.example import Conversation, Message
+from appraise.examples.reading import read_examples
 from appraise.examples.sources import (
     SourceError,
     kind,
-    read_examples,
     read_rows,
     source_sha256,
 )

@@ -8,7 +8,7 @@ from as_read import as_read, talk  # type: ignore[import-not-found]
 from appraise.errors import OfferError
 from appraise.examples.example import Example, Unreadable
 from appraise.examples.overlap import known_fingerprints
-from appraise.examples.sources import SourceExamples
+from appraise.examples.reading import SourceExamples
 from appraise.examples.targets import SPLITS, check_readable, split_target
 from appraise.examples.templates import RowTemplates
 from appraise.examples.verdicts import Validation

@@ -18,8 +18,14 @@ import yaml
 from appraise.errors import OfferError
 from appraise.orchestration.graph import read_graph
 from appraise.orchestration.pipeline import Check, Pipeline, Shown, Verdict
+from appraise.orchestration.recorders.dvc import Dvc
+from appraise.orchestration.recorders.lineage import Lineage
+from appraise.orchestration.recorders.mlflow import Mlflow
 from appraise.project import Project, Recipe
-from appraise.steps.step import Partitions, Step, run
+from appraise.project.keys import Partitions
+from appraise.steps.recorder import Recorded
+from appraise.steps.runner import run
+from appraise.steps.step import Step
 from appraise.storage.files import read_json, sha256_file, write_json
 
 TARGET = "desk"
@@ -130,26 +136,42 @@ def make_project(root: Path, *, git: bool = True) -> Path:
     return root
 
 
-class House:
-    """A tiny project, its steps and what Dagster makes of them."""
+class TinyProject:
+    """A project of fake steps, and what Dagster makes of them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, key_prefix: tuple[str, ...] = ()) -> None:
         self.root, self.project = root, Project(root)
         self.fakes = steps()
         self.broken = False
+        self.dvc = Dvc(self.step)
         check = Check("whole", "The check of a test.", lambda _: Verdict(not self.broken))
+        self.shown = {
+            noun: Shown(
+                noun, "tests", ("json",), "tests", describe,
+                (check,) if noun == "gradient_sketches" else (),
+            )
+            for noun in GRAPH
+        }  # fmt: skip
         self.pipeline = Pipeline(
             root,
             read_graph(root),
-            {
-                noun: Shown(
-                    noun, "tests", ("json",), "tests", describe,
-                    (check,) if noun == "gradient_sketches" else (),
-                )
-                for noun in GRAPH
-            },
-            lambda noun: self.fakes[noun].step,
-        )  # fmt: skip
+            self.shown,
+            recorders=(self.dvc, Mlflow(), Lineage()),
+            key_prefix=key_prefix,
+            step=self.step,
+        )
+
+    def step(self, noun: str) -> Step:
+        """The fake step of a noun."""
+        return self.fakes[noun].step
+
+    def run(self, noun: str, keys: Sequence[str] | None = None) -> None:
+        """Run a step without recording it."""
+        run(self.step(noun), self.project, keys)
+
+    def record(self, noun: str) -> Recorded:
+        """Have DVC record a step."""
+        return self.dvc.record(self.project, noun, "")
 
     def made(self) -> dict[str, list[str]]:
         """What was computed since the last call."""

@@ -14,8 +14,8 @@ from steps import fabricated  # type: ignore[import-not-found]
 from appraise.project import Project
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.subset import Subset
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 from appraise.storage.files import write_arrays, write_json
 
 TARGET, POLICIES = fabricated.TARGET, tuple(fabricated.POLICIES)

@@ -9,7 +9,7 @@ import yaml
 
 from appraise.errors import ParamsError
 from appraise.orchestration.graph import read_graph
-from appraise.steps import NOUNS, step
+from appraise.steps.flow import NOUNS, step
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Callable
 
 import factory  # type: ignore[import-not-found]
@@ -107,12 +108,23 @@ def test_a_picture_does_not_depend_on_the_order_of_the_datasets() -> None:
     assert again == PICTURES["weights"]("png")
 
 
+def texts(svg: bytes) -> Counter[str]:
+    """How often each text is written in a picture."""
+    found = (element.text for element in ElementTree.fromstring(svg).iter())
+    return Counter(text.strip() for text in found if text and text.strip())
+
+
 @pytest.mark.parametrize("n", [1, 2, 45])
 def test_pools_of_any_size_can_be_drawn(n: int) -> None:
     ids, ones = [f"d{i}" for i in range(n)], np.ones(n)
-    pictures.kernel_heat_map(np.eye(n) + 0.2, ids)
-    pictures.weights_bar(ids, ones, 0 * ones, 2 * ones, [])
-    pictures.path_plot(LAMBDAS, np.outer(1 - LAMBDAS, ones), ids, 0.2, ids[:3])
+    kernel = texts(pictures.kernel_heat_map(np.eye(n) + 0.2, ids, fmt="svg"))
+    sides = 2 if n <= pictures.MOST_LABELS else 0
+    assert [kernel[name] for name in ids] == [sides] * n
+    bars = texts(pictures.weights_bar(ids, ones, 0 * ones, 2 * ones, [], fmt="svg"))
+    assert [bars[name] for name in ids] == [1] * n
+    path = np.outer(1 - LAMBDAS, ones)
+    lines = texts(pictures.path_plot(LAMBDAS, path, ids, 0.2, ids[:3], fmt="svg"))
+    assert [lines[name] for name in ids[:3]] == [1] * min(n, 3), "what is bought is named"
 
 
 def test_a_thousand_datasets_make_a_picture_of_bearable_height() -> None:
@@ -129,5 +141,10 @@ def test_markdown_carries_the_picture_and_no_markup_of_its_text() -> None:
 
 
 def test_a_pool_in_which_nothing_is_aligned_can_be_drawn() -> None:
-    pictures.path_plot(np.zeros(1), np.zeros((1, 3)), ["a", "b", "c"], 0.0)
-    pictures.weights_bar(["a"], np.zeros(1), np.zeros(1), np.zeros(1), [])
+    path = pictures.path_plot(np.zeros(1), np.zeros((1, 3)), ["a", "b", "c"], 0.0, fmt="svg")
+    bars = pictures.weights_bar(["a"], np.zeros(1), np.zeros(1), np.zeros(1), [], fmt="svg")
+    assert {"a", "b", "c", "used here"} <= set(texts(path))
+    assert texts(bars)["a"] == 1
+    for svg in (path, bars):
+        assert b"nan" not in svg.lower()
+        assert b'"inf' not in svg.lower()

@@ -15,7 +15,8 @@ import pytest
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
 from appraise.project.params import read_params
-from appraise.steps.step import Step, run
+from appraise.steps.runner import run
+from appraise.steps.step import Step
 from appraise.storage.files import read_arrays, read_json, sha256_file, write_arrays, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +231,14 @@ def test_arrays_are_written_beside_and_renamed(tmp_path: Path) -> None:
         ({"kmm_weights": {"lamda": 1}}, r"kmm_weights\.lamda: Extra inputs"),
         ({"selected_subset": {"k": 0}}, r"selected_subset\.k"),
         ({"selected_subset": {"policies": ["best"]}}, r"selected_subset\.policies\.0"),
+        ({"selected_subset": {"policies": ["kmm", "best"]}}, r"one of none, kmm, .* found 'best'"),
+        ({"selected_subset": {"policies": ["kmm", "kmm"]}}, r"must name each policy once"),
+        ({"selected_subset": {"policies": ["none"]}}, r"decide_by: .*there is none.* found 'kmm'"),
+        ({"selected_subset": {"decide_by": "kmm_bagged"}}, r"kmm, one_step, random\), found 'kmm_"),
+        (
+            {"selected_subset": {"policies": ["kmm", "greedy"], "decide_by": "greedy"}},
+            r"decide_by: expected .* that ranks datasets, .*\(kmm\), found 'greedy'",
+        ),
         ({"target_sets": {}}, "target_sets"),
         ({"lora_adapter": {"target_share": 0.7}}, r"target_sets\.t\.train is 0"),
     ],

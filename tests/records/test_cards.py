@@ -10,7 +10,6 @@ from appraise.errors import ArtifactError
 from appraise.examples.counts import ComponentCounts, DatasetCounts, Lengths
 from appraise.examples.verdicts import CheckResult, FailedRow
 from appraise.records.cards import DatasetCard, TargetCard, ValidationChecks
-from appraise.records.fingerprints import Fingerprints
 from appraise.records.offers import Offer
 from appraise.storage.files import read_json, write_json
 
@@ -64,12 +63,6 @@ def test_checks(tmp_path: Path) -> None:
     assert read_json(tmp_path / "validation.json")[1]["failed_rows"] == [
         {"row": 7, "column": "prompt", "value": "", "reason": "no text"}
     ]
-
-
-def test_fingerprints(tmp_path: Path) -> None:
-    for marks in ((), ("a1", "b2")):
-        Fingerprints(marks).write(tmp_path)
-        assert Fingerprints.read(tmp_path) == Fingerprints(marks)
 
 
 def test_what_does_not_fit_names_the_step_to_run(tmp_path: Path) -> None:

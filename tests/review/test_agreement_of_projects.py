@@ -18,8 +18,8 @@ from appraise.project import Project, Recipe
 from appraise.records.kernel import Kernel
 from appraise.records.program import SolvedProgram
 from appraise.review.agreement import agreement, lines
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_table
 
 PRICES = sketched_project.PRICES | {"e": 15.0, "f": 25.0}
@@ -40,7 +40,7 @@ def brought(project: Project) -> Project:
 def valued(root: Path, noise: float = 0.0, seed: int = 0) -> Project:
     """The made-up pool, valued; with noise it is as another model sees it."""
     root.mkdir()
-    project = sketched_project.sketched(root, kmm_weights={"bootstraps": 2})
+    project = sketched_project.sketched(root, dataset_values={"bootstraps": 2})
     for target in ("t", "u"):
         write_value_split(project, target)
     rng = np.random.default_rng(seed)
@@ -83,7 +83,7 @@ def test_regret_is_of_the_other_project_s_program(folder: Path) -> None:
     large = Project(folder / "strange")
     one = agreement(Project(folder / "small"), large, "t").targets["t"]
     kernel = Kernel.read(large.open("kernel_matrix"))
-    solved = SolvedProgram.read(large.open("kmm_weights", "t"), kernel, "t")
+    solved = SolvedProgram.read(large.open("dataset_values", "t/kmm"), kernel, "t")
     places = [solved.weights.ids.index(name) for name in one.bought]
     reached = read_json(large.root / "data/selected_subset/t/kmm/subset.json")["objective"]
     nothing = solved.program.tau / 2

@@ -10,16 +10,16 @@ from click.testing import CliRunner, Result
 from steps.sketched_project import sketched  # type: ignore[import-not-found]
 
 from appraise.cli import main
-from appraise.steps import candidates, kernel_matrix, kmm_weights
-from appraise.steps.step import run
+from appraise.steps import candidates, dataset_values, kernel_matrix
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_table
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("joint")
-    project = sketched(folder, kmm_weights={"penalty": "price", "bootstraps": 2})
-    for one in (candidates, kernel_matrix, kmm_weights):
+    project = sketched(folder, kmm_weights={"penalty": "price"}, dataset_values={"bootstraps": 2})
+    for one in (candidates, kernel_matrix, dataset_values):
         run(one.STEP, project)
     return folder
 
@@ -32,7 +32,7 @@ def test_each_target_alone_has_the_weights_of_its_own_step(root: Path) -> None:
     found = json.loads(asked(root, "--json").stdout)
     assert found["targets"] == ["t", "u"]
     for target in ("t", "u"):
-        table = read_table(root / "data/kmm_weights" / target / "weights.parquet")
+        table = read_table(root / "data/dataset_values" / target / "weights.parquet")
         for name, weight in zip(table["id"], table["weight"], strict=True):
             assert found["weights"][name][target] == pytest.approx(weight, abs=1e-9)
     assert max(abs(gap) for gap in found["gaps"].values()) < 1e-7

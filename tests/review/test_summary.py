@@ -14,7 +14,7 @@ from appraise.records.decision import Decision
 from appraise.records.outcome import OutcomeMetrics
 from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
-from appraise.steps.step import run
+from appraise.steps.runner import run
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ PARAMS: dict[str, Any] = {
     "base_model": {"source": "m"},
     "offers": {"pool": "pool.yaml"},
     "target_sets": {"t": _TARGET, "u": _TARGET},
-    "kmm_weights": {"bootstraps": 20},
+    "dataset_values": {"bootstraps": 20},
     "selected_subset": {"k": 2},
 }
 

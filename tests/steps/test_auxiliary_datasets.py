@@ -24,7 +24,7 @@ from small_project import (
 from appraise.errors import OfferError
 from appraise.project import Project
 from appraise.steps import auxiliary_datasets, offers, target_sets
-from appraise.steps.step import Made, run
+from appraise.steps.runner import Made, run
 from appraise.storage.files import read_json, read_table
 
 

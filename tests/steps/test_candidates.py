@@ -12,9 +12,9 @@ from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.numerics.kmm import solve
 from appraise.project import Project
-from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.candidates import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 N = 160
@@ -30,7 +30,10 @@ def drawn(i: int) -> np.ndarray:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = write_params(
-        tmp_path, candidates={"largest": 100}, kmm_weights={"bootstraps": 5, "penalty": "price"}
+        tmp_path,
+        candidates={"largest": 100},
+        kmm_weights={"penalty": "price"},
+        dataset_values={"bootstraps": 5},
     )
     for i, name in enumerate(IDS):
         write_sketch(made, "gradient_sketches", name, rows=drawn(i))
@@ -45,7 +48,7 @@ def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
     chosen = candidates.candidates(project)
     assert len(chosen) == 100
     run(kernel_matrix.STEP, project)
-    run(kmm_weights.STEP, project)
+    run(dataset_values.STEP, project)
     G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
     prices = np.array([10.0 + i % 7 for i in range(N)])
     for i, target in enumerate(("t", "u")):

@@ -15,7 +15,7 @@ from appraise.records.adapter import ItemsTable
 from appraise.records.outcome import LossTable, Outcome, OutcomeMetrics
 from appraise.steps import valuation_decision
 from appraise.steps.decision_outcome import STEP, verdict
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json
 
 

@@ -11,7 +11,7 @@ from appraise.numerics import kernel
 from appraise.project import Project
 from appraise.steps import candidates
 from appraise.steps.kernel_matrix import STEP
-from appraise.steps.step import Made, run
+from appraise.steps.runner import Made, run
 from appraise.storage.files import read_arrays, read_json, sha256_file
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from appraise.steps.kmm_weights import STEP
 from sketched_project import PRICES, rows, sketched, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError, OfferError
@@ -14,13 +15,12 @@ from appraise.numerics.kmm import certify
 from appraise.numerics.optimum import NOTHING_SERVES
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix
-from appraise.steps.kmm_weights import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
 
 def valued(root: Path, **kmm: Any) -> Project:
-    project = sketched(root, kmm_weights={"bootstraps": 20} | kmm)
+    project = sketched(root, dataset_values={"bootstraps": 20} | kmm)
     run(candidates.STEP, project)
     run(kernel_matrix.STEP, project)
     run(STEP, project)
@@ -59,7 +59,7 @@ def test_certificate_can_be_recomputed_from_the_files(tmp_path: Path, penalty: s
 def test_table_is_consistent(tmp_path: Path) -> None:
     project = valued(tmp_path, penalty="price")
     found = table(project)
-    stated = read_json(project.open("kmm_weights", "t") / "certificate.json")
+    stated = read_json(project.open("dataset_values", "t/kmm") / "certificate.json")
     assert stated["penalty_scale"] == 25
     np.testing.assert_allclose(found["penalty"], found["price"] / 25)
     np.testing.assert_allclose(found["threshold"], stated["lambda"] * found["penalty"])
@@ -77,11 +77,11 @@ def test_table_is_consistent(tmp_path: Path) -> None:
             row["alignment"] - row["margin"], abs=1e-12
         )
         assert all(share == amount / row["alignment"] for _, amount, share in covered)
-    resamples, meta = read_arrays(project.open("kmm_weights", "t") / "bootstrap.safetensors")
+    resamples, meta = read_arrays(project.open("dataset_values", "t/kmm") / "bootstrap.safetensors")
     assert meta["ids"] == list(found.index)
     assert resamples["weights"].shape == (20, 4)
     np.testing.assert_allclose(found["chosen_probability"], resamples["chosen"].mean(axis=0))
-    path, _ = read_arrays(project.open("kmm_weights", "t") / "path.safetensors")
+    path, _ = read_arrays(project.open("dataset_values", "t/kmm") / "path.safetensors")
     assert path["lambdas"][0] == pytest.approx(stated["lambda_max"])
     assert path["weights"].shape == (len(path["lambdas"]), 4)
 
@@ -162,5 +162,5 @@ def test_a_target_that_nothing_serves(tmp_path: Path) -> None:
     found = table(project)
     assert (found["weight"] == 0).all()
     assert (found["signed_weight"] < 0).any()
-    stated = read_json(project.open("kmm_weights", "t") / "certificate.json")
+    stated = read_json(project.open("dataset_values", "t/kmm") / "certificate.json")
     assert (stated["lambda_max"], stated["status"]) == (0, NOTHING_SERVES)

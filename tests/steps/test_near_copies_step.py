@@ -11,7 +11,7 @@ from small_project import offer, rows, small_project, write_pool
 
 from appraise.project import Project
 from appraise.steps import auxiliary_datasets, gradient_sketches, near_copies, offers, target_sets
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, read_table
 
 

@@ -15,7 +15,7 @@ from appraise.examples.templates import RowTemplates
 from appraise.project import Project, Recipe
 from appraise.project.params import read_params
 from appraise.steps import offers
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_json
 
 ROOT = Path(__file__).parents[2]

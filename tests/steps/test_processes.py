@@ -9,8 +9,8 @@ from small_project import offer, rows, small_project, write_pool  # type: ignore
 
 from appraise.errors import ParamsError
 from appraise.project import Project
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
 
 
 @pytest.fixture

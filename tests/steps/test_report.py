@@ -11,7 +11,7 @@ import factory  # type: ignore[import-not-found]
 import pytest
 from fabricated import TARGET
 
-from appraise.presentation.policies import title_of
+from appraise.policies import POLICIES
 from appraise.project import Project
 from appraise.records.copies import Copied, CopiesSummary
 from appraise.records.decision import Decision
@@ -20,7 +20,7 @@ from appraise.records.values import WeightsTable
 from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
 from appraise.steps.report import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -163,7 +163,7 @@ def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) ->
 
 
 def test_without_a_bootstrap_there_are_no_intervals_and_no_failure(tmp_path: Path) -> None:
-    changes = {"kmm_weights": {"bootstraps": 0}}
+    changes = {"dataset_values": {"bootstraps": 0}}
     project = fabricated.project(tmp_path, resamples=0, **changes)
     page = made(project)
     assert "not by chance" not in page
@@ -199,7 +199,7 @@ def test_a_decision_by_alignment_shows_what_alignment_can_say(tmp_path: Path) ->
         assert words(item.reason) in text
     assert "ranked by alignment, each looked at by itself" in text
     assert "This decision one_step · the datasets bought above" in text
-    assert f"It is worse than “{title_of('kmm').lower()}”" in text
+    assert f"It is worse than “{POLICIES['kmm'].title.lower()}”" in text
     assert page.count('class="ours"') == 1
     assert "How sure the weights are" not in text
     assert "alignment (filled: bought; line: interval)" in page

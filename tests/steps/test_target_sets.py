@@ -19,7 +19,7 @@ from appraise.errors import ArtifactError, OfferError
 from appraise.examples.overlap import normalise
 from appraise.project import Project
 from appraise.steps import target_sets
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, read_table
 
 COMPONENT = {

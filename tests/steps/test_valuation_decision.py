@@ -15,7 +15,7 @@ from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.records.decision import Decision, json_schema
 from appraise.records.values import WeightsTable
-from appraise.steps.step import run
+from appraise.steps.runner import run
 from appraise.steps.valuation_decision import STEP
 from appraise.storage.files import read_json, sha256_json
 

@@ -10,8 +10,8 @@ from appraise.errors import OfferError
 from appraise.examples.counts import DatasetCounts, Lengths
 from appraise.examples.example import Example
 from appraise.examples.overlap import fingerprints
+from appraise.examples.reading import SourceExamples
 from appraise.examples.rules import INVALID
-from appraise.examples.sources import SourceExamples
 from appraise.examples.splits import seeded_order, without_duplicates
 from appraise.examples.verdicts import Validation
 from appraise.settings.data import AuxiliaryDatasetsParams

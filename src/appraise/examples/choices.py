@@ -1,4 +1,4 @@
-"""Choices: parted from each other, matched with the answer, and a wrong one drawn for a pair."""
+"""Choices: split from a text, matched with the answer, and a wrong one drawn for a pair."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def answer_of(completion: str, choices: tuple[str, ...]) -> int | None:
 
 
 def differs(completion: str, rejected: str | None) -> bool:
-    """Whether there is a worse answer, and it is another one than the completion."""
+    """Whether there is a worse answer that differs from the completion."""
     return bool(rejected) and normalise(str(rejected)) != normalise(completion)
 
 

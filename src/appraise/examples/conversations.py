@@ -93,7 +93,7 @@ def conversation_of(text: str) -> Conversation:
         ValueError: there is none.
     """
     try:
-        turns = tuple(Message(one["role"], one["content"]) for one in json.loads(text))
+        turns = tuple(Message(turn["role"], turn["content"]) for turn in json.loads(text))
     except (TypeError, KeyError) as error:
         raise ValueError(f"no list of messages: {error}") from None
     return Conversation(turns)

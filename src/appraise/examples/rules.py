@@ -2,7 +2,7 @@
 
 A rule is said twice in one place: as a predicate in Python, and as the expectation of Great
 Expectations that means the same. `validation` builds its suite from here, and whoever has the
-examples at hand asks the predicates; a test holds both against each other.
+examples at hand asks the predicates; a test compares the verdicts of both.
 """
 
 from __future__ import annotations
@@ -214,8 +214,9 @@ def _examples(table: Table) -> list[Example]:
     return [row for row in table.rows if isinstance(row, Example)]
 
 
-def _texts(example: Example) -> tuple[str, str]:
-    return text_of(example.prompt), example.completion
+def _texts(example: Example) -> tuple[str, ...]:
+    # up to a NUL, where a text ends for pandas and so for Great Expectations
+    return tuple(whole.split("\x00")[0] for whole in (text_of(example.prompt), example.completion))
 
 
 def repeated(keys: Sequence[Hashable]) -> list[int]:

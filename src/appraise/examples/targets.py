@@ -10,7 +10,7 @@ from appraise.errors import OfferError
 from appraise.examples.counts import ComponentCounts
 from appraise.examples.example import Prompt
 from appraise.examples.overlap import known_fingerprints
-from appraise.examples.sources import SourceExamples
+from appraise.examples.reading import SourceExamples
 from appraise.examples.splits import Splits, split_examples, without_duplicates
 from appraise.examples.verdicts import Validation
 from appraise.settings.data import Component, TargetParams

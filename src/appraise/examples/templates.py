@@ -211,13 +211,13 @@ class RowTemplates:
         Raises:
             OfferError: a column that no row has; the message lists those that exist.
         """
-        found = sorted(columns)
+        existing = sorted(columns)
         for template in self.used:
             for name in template.columns:
-                if name not in found:
+                if name not in existing:
                     raise OfferError(
                         f"{template.role} template: expected a column {name}, "
-                        f"found {', '.join(found)}; name one of these in the template"
+                        f"found {', '.join(existing)}; name one of these in the template"
                     )
 
     def keeps(self, row: Mapping[str, Any]) -> bool:

@@ -35,8 +35,8 @@ from great_expectations.data_context.types.resource_identifiers import (
 from great_expectations.expectations.expectation import Expectation
 
 from appraise.examples.example import Example, Unreadable
+from appraise.examples.reading import SourceExamples
 from appraise.examples.rules import REASONS, SOURCE, Column, Limits, Rule, TableRule, rules, value
-from appraise.examples.sources import SourceExamples
 from appraise.examples.verdicts import CheckResult, FailedRow, Validation
 
 _SHOWN_ROWS = 20

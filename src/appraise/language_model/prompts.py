@@ -1,19 +1,21 @@
 """From a prompt and a completion to tokens: one encoding for sketches, training and evaluation.
 
-A prompt is a text or a conversation (`examples.example`). It is put to the model by the
-base model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
+A prompt is a text or a conversation (`examples.example`). It is put to the model by the base
+model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+
+from jinja2 import TemplateError
 
 from appraise.errors import ModelError
 from appraise.examples.conversations import as_messages
-from appraise.examples.example import Prompt
+from appraise.examples.example import Example, Prompt
 from appraise.examples.plain import plain_texts
+from appraise.language_model.protocols import Tokenizer
 from appraise.settings.model import BaseModelParams
 
 
@@ -41,7 +43,9 @@ class Encoded:
         return len(self.ids) - self.n_prompt
 
 
-def encode(tokenizer: Any, params: BaseModelParams, prompt: Prompt, completion: str) -> Encoded:
+def encode(
+    tokenizer: Tokenizer, params: BaseModelParams, prompt: Prompt, completion: str
+) -> Encoded:
     """Tokens of a prompt with its completion; what is too long loses the prompt's start.
 
     Raises:
@@ -53,7 +57,18 @@ def encode(tokenizer: Any, params: BaseModelParams, prompt: Prompt, completion: 
     return Encoded((*fitting, *right), len(fitting), len(left) - len(fitting))
 
 
-def token_ids(tokenizer: Any, asked: str, answer: str) -> tuple[list[int], list[int]]:
+def fits(tokenizer: Tokenizer, params: BaseModelParams, example: Example) -> bool:
+    """Whether the example's answers leave room for its prompt, as `encode` asks."""
+    answers = [example.completion, *([example.rejected] if example.rejected else [])]
+    try:
+        for answer in answers:
+            encode(tokenizer, params, example.prompt, answer)
+    except TooLong:
+        return False
+    return True
+
+
+def token_ids(tokenizer: Tokenizer, asked: str, answer: str) -> tuple[list[int], list[int]]:
     """Tokens of a prompt as the model reads it, and of the answer that follows it.
 
     The prompt begins with the token for a beginning (BOS) if the tokenizer puts one before a text
@@ -79,7 +94,7 @@ def token_ids(tokenizer: Any, asked: str, answer: str) -> tuple[list[int], list[
     return left, right
 
 
-def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
+def cut(tokenizer: Tokenizer, left: list[int], room: int) -> list[int]:
     """The last tokens of a prompt, at most `room`; a BOS stays first.
 
     Raises:
@@ -97,14 +112,14 @@ def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
 
 
 @functools.lru_cache(maxsize=4)  # asked for every sequence
-def begins_with(tokenizer: Any) -> int | None:
+def begins_with(tokenizer: Tokenizer) -> int | None:
     """The BOS that the tokenizer puts before a plain text, as Llama's and Gemma's do, or None."""
     first: list[int] = tokenizer("a")["input_ids"][:1]
     return first[0] if first == [tokenizer.bos_token_id] else None
 
 
 def texts(
-    tokenizer: Any, params: BaseModelParams, prompt: Prompt, completion: str
+    tokenizer: Tokenizer, params: BaseModelParams, prompt: Prompt, completion: str
 ) -> tuple[str, str]:
     """Prompt and completion as the model reads them: by template, or in its chat format.
 
@@ -119,24 +134,24 @@ def texts(
             "set chat: false and give base_model.prompt"
         )
     messages = as_messages(prompt)
-    asked = _rendered(tokenizer, messages, add_generation_prompt=True)
-    whole = _rendered(tokenizer, [*messages, {"role": "assistant", "content": completion}])
+    asked = _rendered(tokenizer, messages, ask=True)
+    whole = _rendered(
+        tokenizer, [*messages, {"role": "assistant", "content": completion}], ask=False
+    )
     answer = whole.removeprefix(asked) if whole.startswith(asked) else completion
     return asked, _ended(answer, completion.strip(), tokenizer.eos_token or "")
 
 
-def _rendered(tokenizer: Any, messages: list[dict[str, str]], **how: bool) -> str:
-    from jinja2 import TemplateError
-
+def _rendered(tokenizer: Tokenizer, messages: list[dict[str, str]], ask: bool) -> str:
+    """The messages in the chat format; with `ask` up to where the assistant's answer begins."""
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **how)
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask)
     except TemplateError as error:
         roles = ", ".join(message["role"] for message in messages)
         raise ModelError(
             f"base_model.chat: expected a conversation that the chat template takes, found {roles} "
             f"({error}); change the messages or set chat: false"
         ) from None
-    return text
 
 
 def _ended(answer: str, completion: str, eos: str) -> str:

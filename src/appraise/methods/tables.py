@@ -1,4 +1,4 @@
-"""A valuation as tables: a row for each dataset, for each stretch of the path, for each owner."""
+"""Values as tables: a row for each dataset, for each stretch of the path, for each owner."""
 
 from __future__ import annotations
 
@@ -6,65 +6,55 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import numpy as np
+import pandas as pd
 
-    from appraise.numerics.explanation import Cluster
-    from appraise.numerics.kernel import Floats
-    from appraise.numerics.path import Path
-    from appraise.numerics.uncertainty import Bootstrap
-    from appraise.numerics.valuation import Weighing
+from appraise.methods.method import Evidence
+from appraise.numerics.families import Families
+from appraise.numerics.kernel import Floats
+from appraise.numerics.path import Path, stays
+from appraise.numerics.question import Question
+from appraise.numerics.stability import mean_weights, rank_intervals
+from appraise.numerics.uncertainty import Bootstrap
+from appraise.numerics.valuation import Weighing
+from appraise.records.values import EntriesTable, OwnersTable, WeightsTable
 
 
 @dataclass(frozen=True)
 class OnOffer:
-    """What is offered to a target.
+    """What is offered to a target, and what is asked of it.
 
     Attributes:
         ids: the datasets, in the order of the kernel.
         owners: who offers each.
-        prices: (n,) money.
-        penalties: p (n,).
-        scale: money for one unit of penalty; None where the penalty has nothing to do with money.
+        question: about these datasets, with their prices.
     """
 
     ids: list[str]
     owners: list[str]
-    prices: Floats
-    penalties: Floats
-    scale: float | None
+    question: Question
+
+    @property
+    def prices(self) -> Floats | None:
+        """(n,) money."""
+        return self.question.prices
+
+    @property
+    def scale(self) -> float | None:
+        """Money for one unit of penalty; None where the penalty has nothing to do with money."""
+        return self.question.scale
 
     def money(self, objective: float, lam: float) -> float:
         """What λ pays for a drop of the objective: λ units of it are one unit of penalty."""
         return math.nan if self.scale is None or lam == 0 else objective * self.scale / lam
 
 
-@dataclass(frozen=True)
-class Families:
-    """Datasets that cannot be told apart, valued as one.
-
-    Attributes:
-        first: for each dataset (by index) the first of its family; itself where it is alone.
-        by_first: the first of each family → its weight and value.
-        owners: the owners' values, in the program of the families.
-    """
-
-    first: list[int]
-    by_first: dict[int, tuple[float, float]]
-    owners: tuple[Cluster, ...]
-
-
 def weights_table(
     pool: OnOffer, rows: Sequence[int], weighing: Weighing, draws: Bootstrap, families: Families,
     cosines: Floats, confidence: float,
-) -> pd.DataFrame:  # fmt: skip
-    """The content of weights.parquet; without resamples an interval is the weight itself."""
-    import numpy as np
-    import pandas as pd
-
-    from appraise.numerics.stability import mean_weights, rank_intervals
+) -> WeightsTable:  # fmt: skip
+    """With all that the program says; without resamples an interval is the weight itself."""
 
     weights, signed = weighing.solution.weights, weighing.signed.weights
     lam, found = weighing.solution.lam, weighing.explanations
@@ -78,7 +68,7 @@ def weights_table(
         "owner": pool.owners,
         "rows": rows,
         "price": pool.prices,
-        "penalty": pool.penalties,
+        "penalty": pool.question.penalties,
         "weight": weights,
         "low": or_point(draws.low, weights),
         "high": or_point(draws.high, weights),
@@ -104,7 +94,35 @@ def weights_table(
         "covered_by": [_covered_by(one.covered_by, one.alignment, pool.ids) for one in found],
         "status": ["in" if weight > 0 else "out" for weight in weights],
     }
-    return pd.DataFrame(columns)
+    return WeightsTable(pd.DataFrame(columns))
+
+
+def scores_table(
+    evidence: Evidence, scores: Floats, draws: Floats, confidence: float
+) -> WeightsTable:
+    """Of a method that scores each dataset by itself, without a program.
+
+    Args:
+        evidence: what the method looked at.
+        scores: (n,) what it says.
+        draws: (B, n) the same of other samples of the rows; B = 0 for none.
+        confidence: of the intervals.
+    """
+    columns = {
+        "id": evidence.ids,
+        "owner": evidence.owners,
+        "rows": [len(table) for table in evidence.sketches.rows],
+        "price": evidence.prices,
+        "weight": scores,
+        "alignment": evidence.c,
+        "cosine": evidence.cosines,
+    }
+    if len(draws):
+        tail = (1 - confidence) / 2
+        columns["low"], columns["high"] = np.quantile(draws, [tail, 1 - tail], axis=0)
+        columns["mean_weight"] = draws.mean(axis=0)
+        columns["best_rank"], columns["worst_rank"] = rank_intervals(draws, confidence)
+    return WeightsTable(pd.DataFrame(columns))
 
 
 def _covered_by(pairs: Sequence[tuple[int, float]], alignment: float, ids: Sequence[str]) -> str:
@@ -112,11 +130,8 @@ def _covered_by(pairs: Sequence[tuple[int, float]], alignment: float, ids: Seque
     return json.dumps([[ids[j], a, a / alignment if alignment else None] for j, a in pairs])
 
 
-def path_table(path: Path, ids: Sequence[str]) -> pd.DataFrame:
+def entries_table(path: Path, ids: Sequence[str]) -> EntriesTable:
     """Every entry into the mix and every exit, in parts of λ_max, first entries first."""
-    import pandas as pd
-
-    from appraise.numerics.path import stays
 
     top, found = float(path.lambdas[0]) or 1.0, stays(path)
     columns = {
@@ -124,12 +139,12 @@ def path_table(path: Path, ids: Sequence[str]) -> pd.DataFrame:
         "enters": [stay.enters / top for stay in found],
         "leaves": [math.nan if stay.leaves is None else stay.leaves / top for stay in found],
     }
-    return pd.DataFrame(columns).astype({"id": str, "enters": float, "leaves": float})
+    types = {"id": str, "enters": float, "leaves": float}
+    return EntriesTable(pd.DataFrame(columns).astype(types))
 
 
-def owners_table(pool: OnOffer, weighing: Weighing, families: Families) -> pd.DataFrame:
+def owners_table(pool: OnOffer, weighing: Weighing, families: Families) -> OwnersTable:
     """What each owner offers and what of it nobody else does; most valuable first."""
-    import pandas as pd
 
     weight = dict(zip(pool.ids, weighing.solution.weights, strict=True))
     offered = {
@@ -147,4 +162,4 @@ def owners_table(pool: OnOffer, weighing: Weighing, families: Families) -> pd.Da
             pool.money(values.get(owner, 0.0), weighing.solution.lam) for owner in order
         ],
     }
-    return pd.DataFrame(columns)
+    return OwnersTable(pd.DataFrame(columns))

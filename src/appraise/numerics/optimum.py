@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import osqp
 from numpy.typing import NDArray
+from scipy import sparse
 
 from appraise.numerics.active_set import Support, nonnegative_minimum
+from appraise.numerics.copies import settled, settled_within
 from appraise.numerics.kernel import Floats, first_copies
 from appraise.numerics.limits import Limits, check_room
 from appraise.numerics.program import Program, optimality
@@ -79,7 +82,7 @@ def optimum(
     With a warm start the active-set method goes first, and OSQP is asked only when its result is
     not optimal to 1e-9. Otherwise OSQP finds the support and the linear system on it is solved.
     Where the optimum is not unique the one of least norm is preferred; of exact copies at one
-    penalty the first has the weight of all (see `_settled`).
+    penalty the first has the weight of all (see `copies`).
     """
     if program.limits is not None:
         weights, status, iterations = _limited_optimum(program, program.limits, lam)
@@ -98,9 +101,7 @@ def _settled(program: Program, weights: Floats) -> Floats:
     on = np.flatnonzero(weights)
     if program.ridge or len(on) == 0:
         return weights
-    settled = np.zeros_like(weights)
-    np.add.at(settled, first_copies(program.K, on, program.penalties), weights[on])
-    return settled
+    return settled(weights, first_copies(program.K, on, program.penalties), on)
 
 
 def _some_optimum(
@@ -183,9 +184,6 @@ def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
 
 def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
     """OSQP at 1e-9 with polishing; signed weights in epigraph form, −t ≤ u ≤ t."""
-    import osqp
-    from scipy import sparse
-
     n = len(scaled.c)
     P, q, A = scaled.H, scaled.threshold - scaled.c, np.eye(n)
     if not nonnegative:
@@ -208,7 +206,7 @@ def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
     return found, run
 
 
-def _limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
+def _limited_optimum(program: Program, limits: Limits, lam: float) -> tuple[Floats, str, int]:
     """Weights (n,) within the limits, OSQP's status and iterations.
 
     OSQP tells which limits are reached; the conditions of optimality are then solved on them.
@@ -216,16 +214,18 @@ def _limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Float
     Raises:
         SolverError: no weights keep the limits.
     """
-    check_room(found)
+    check_room(limits)
     scaled = _scaled(program, lam)
     unit = scaled.size / scaled.d  # w = unit · u
-    A, low, high = found.rows()
-    bounds = _Bounds(math.inf if found.cap is None else found.cap / unit, A * unit, low, high)
+    A, low, high = limits.rows()
+    bounds = _Bounds(math.inf if limits.cap is None else limits.cap / unit, A * unit, low, high)
     guess, status, iterations = _limited_osqp(scaled, bounds)
     candidates = [unit * one for one in (_polished(scaled, bounds, guess), guess)]
     errors = [optimality(program, one, lam).relative_error for one in candidates]
     best = candidates[int(np.argmin(errors))]
-    return _settled_within(program, found, best), status, iterations
+    if not program.ridge and best.any():
+        best = settled_within(limits, best, first_copies(program.K, priced=program.penalties))
+    return best, status, iterations
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,6 @@ class _Bounds:
 
 
 def _limited_osqp(scaled: _Scaled, bounds: _Bounds) -> tuple[Floats, str, int]:
-    import osqp
-    from scipy import sparse
-
     n = len(scaled.c)
     solver = osqp.OSQP()
     solver.setup(
@@ -271,26 +268,3 @@ def _polished(scaled: _Scaled, bounds: _Bounds, guess: Floats) -> Floats:
     solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
     found[free] = solved[: int(free.sum())]
     return found
-
-
-def _settled_within(program: Program, found: Limits, weights: Floats) -> Floats:
-    """Of exact copies at one penalty the first has as much of their weight as the limits allow."""
-    on = np.flatnonzero(weights)
-    if program.ridge or len(on) == 0:
-        return weights
-    of = first_copies(program.K, priced=program.penalties)
-    settled = weights.copy()
-    for first in np.unique(of[on]):
-        copies = np.flatnonzero(of == first)
-        left = math.fsum(settled[copies])
-        settled[copies] = 0.0
-        for i in copies if len(copies) > 1 else ():
-            room = left if found.cap is None else min(left, float(found.cap[i]))
-            if found.owner_cap is not None:
-                taken = settled[found.owners == found.owners[i]].sum()
-                room = min(room, max(0.0, found.owner_cap - float(taken)))
-            settled[i] = room
-            left -= room
-        if len(copies) == 1:
-            settled[copies] = left
-    return settled

@@ -230,12 +230,12 @@ def check_distortion(found: Distortion, dimension: int, name: str) -> None:
 def bytes_of_sketch(rows: int, dimension: int) -> int:
     """Size of the arrays of a sketch, in bytes, exactly.
 
-    The mean (d,) float64; and for each row itself (d,), its loss and norm, all float32, and how
-    many tokens it stands for and how many were cut away, both int64. The file adds its header,
-    which holds the names of the examples.
+    For each row itself (d,), its loss and norm, all float32, and how many tokens it stands for and
+    how many were cut away, both int64. The file adds its header, which holds the names of the
+    examples.
 
     Args:
         rows: how many are stored: one for each example, of a large dataset `max_rows` at most.
         dimension: d; the gradient's own length with projection `none`.
     """
-    return 8 * dimension + rows * (4 * dimension + 4 + 4 + 8 + 8)
+    return rows * (4 * dimension + 4 + 4 + 8 + 8)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appraise.presentation.policies import title_of
+from appraise.policies import POLICIES
 from appraise.presentation.wording import listed
 from appraise.records.outcome import Comparison
 
 
 def verdict_sentence(pair: Comparison) -> str:
     """One comparison in words."""
-    other, by = title_of(pair.b).lower(), f"{abs(pair.difference):.2f}"
+    other, by = POLICIES[pair.b].title.lower(), f"{abs(pair.difference):.2f}"
     if pair.high < 0:
         return f"Better than “{other}”: its loss is lower by {by}."
     if pair.low > 0:
@@ -31,7 +31,7 @@ def standing(pairs: Sequence[Comparison]) -> str:
     by_case: dict[str, list[str]] = {"beats": [], "even": [], "loses": []}
     for pair in pairs:
         case = "beats" if pair.high < 0 else "loses" if pair.low > 0 else "even"
-        by_case[case].append(f"“{title_of(pair.b).lower()}”")
+        by_case[case].append(f"“{POLICIES[pair.b].title.lower()}”")
     said = []
     if by_case["beats"]:
         said.append(f"It is better than {listed(by_case['beats'])}.")

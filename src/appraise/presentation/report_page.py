@@ -17,9 +17,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from appraise.policies import POLICIES
 from appraise.presentation.comparisons import change, standing, verdict_sentence
 from appraise.presentation.costs import Cost
-from appraise.presentation.policies import OURS, meaning_of, title_of
 from appraise.presentation.valuation_pictures import measure
 from appraise.presentation.wording import (
     listed,
@@ -36,6 +36,8 @@ from appraise.records.outcome import Comparison, Outcome, PolicyScore
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "report.html.j2"
+BASE = [name for name, policy in POLICIES.items() if not policy.trains]  # the model as it is
+OURS = ("This decision", "the datasets bought above")
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,11 @@ class ReportOutcome:
     @classmethod
     def of(cls, outcome: Outcome) -> ReportOutcome:
         """As the page shows it."""
-        to_base = next((pair for pair in outcome.comparisons if pair.b == "none"), None)
+        to_base = next((pair for pair in outcome.comparisons if pair.b in BASE), None)
         return cls(
             found=outcome,
             rows=_rows(outcome),
-            base=outcome.policies.get("none"),
+            base=next((outcome.policies[name] for name in BASE if name in outcome.policies), None),
             change=change(to_base) if to_base else "",
             standing=standing([pair for pair in outcome.comparisons if pair is not to_base]),
             right_answer=math.exp(-outcome.ours.loss),
@@ -105,7 +107,7 @@ def _rows(outcome: Outcome) -> list[ReportRow]:
         ends = {"low": score.low, "loss": score.loss, "high": score.high}
         at = {name: round(6 + 88 * (end - left) / width, 2) for name, end in ends.items()}
         ours = policy == outcome.policy
-        title, meaning = OURS if ours else (title_of(policy), meaning_of(policy))
+        title, meaning = OURS if ours else (POLICIES[policy].title, POLICIES[policy].meaning)
         rows.append(ReportRow(policy, title, meaning, score, at, ours))
     return sorted(rows, key=lambda row: (row.score.loss, row.policy))
 

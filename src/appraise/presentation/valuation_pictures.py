@@ -83,8 +83,8 @@ def frontier_picture(
     spent: float,
     currency: str,
     fmt: Format = "png",
-) -> bytes:
-    """What every budget would buy.
+) -> bytes | None:
+    """What every budget would buy; None where nothing says how much of the target that matches.
 
     Args:
         points: by budget.
@@ -93,9 +93,12 @@ def frontier_picture(
         currency: of it.
     """
     before = [None, *points[:-1]]
+    matched = [point.matched for point in points if point.matched is not None]
+    if len(points) < 2 or len(matched) < len(points):
+        return None
     return pictures.frontier_plot(
         [point.budget for point in points],
-        [point.matched for point in points],
+        matched,
         [_step(old, new, names) for old, new in zip(before, points, strict=True)],
         spent,
         one_line(currency, 12),

@@ -1,8 +1,8 @@
 """A project: a folder with `params.yaml` and `data/<noun>/<key>/`.
 
 Each partition of each step is a folder of files with a `manifest.json` beside them, which holds
-the recipe (code version, settings, content of every input) and the SHA-256 of every file. The
-manifest is written last: a partition without a matching one is not there.
+the recipe (code version, settings, facts, content of every input) and the SHA-256 of every file.
+The manifest is written last: a partition without a matching one is not there.
 """
 
 from __future__ import annotations
@@ -12,31 +12,38 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Protocol, Self, TypeVar
 
 from appraise.errors import ArtifactError
+from appraise.project.keys import WHOLE
+from appraise.project.manifest import MANIFEST, Manifest, Recipe
 from appraise.project.params import Params, read_params
-from appraise.storage.files import TEMPORARY, read_json, sha256_file, sha256_json, sync, write_json
+from appraise.storage.files import TEMPORARY, read_json, sha256_file, sync, write_json
 
-MANIFEST = "manifest.json"
 SET_ASIDE = "set_aside.json"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What decides the content of a partition: code version, settings, content of the inputs."""
+class Readable(Protocol):
+    """A typed record: the content of one file of a partition."""
 
-    version: str
-    settings: dict[str, Any]
-    inputs: dict[str, str] = field(default_factory=dict)
+    FILE: ClassVar[str]
+    SCHEMA: ClassVar[int]
 
-    def as_json(self) -> dict[str, Any]:
-        """As the manifest states it."""
-        return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it from a partition's folder."""
+
+
+R = TypeVar("R", bound=Readable)
+
+
+@lru_cache(maxsize=64)
+def _read_once(record: type[R], folder: Path, content: str) -> R:  # noqa: ARG001 (content is a key)
+    """A record in JSON, which never changes: read once for each content."""
+    return record.read(folder)
 
 
 class Project:
@@ -54,43 +61,63 @@ class Project:
         """`data/<noun>/<key>`."""
         return self.root / "data" / noun / key
 
-    def manifest(self, noun: str, key: str = "") -> dict[str, Any]:
+    def manifest(self, noun: str, key: str = WHOLE) -> Manifest:
         """The manifest of a partition; ArtifactError when it has not been made."""
-        path = self.folder(noun, key) / MANIFEST
-        if not path.is_file():
+        folder = self.folder(noun, key)
+        if not (folder / MANIFEST).is_file():
             name = f"{noun} of {key}" if key else noun
             raise ArtifactError(
-                f"{name}: expected {path.relative_to(self.root)}, found nothing; "
+                f"{name}: expected {(folder / MANIFEST).relative_to(self.root)}, found nothing; "
                 f"run `appraise {noun.replace('_', '-')}` first"
             )
-        manifest: dict[str, Any] = read_json(path)
-        return manifest
+        return Manifest.read(folder)
 
-    def content(self, noun: str, key: str = "", file: str | None = None) -> str:
+    def content(self, noun: str, key: str = WHOLE, file: str | None = None) -> str:
         """SHA-256 of a partition's content, or of one of its files, as its manifest has it."""
         manifest = self.manifest(noun, key)
         if file is None:
-            return str(manifest["content"])
+            return manifest.content
         try:
-            return str(manifest["files"][file])
+            return manifest.files[file]
         except KeyError:
-            raise ArtifactError(f"{noun} {key}: expected a file {file}, found none") from None
+            raise ArtifactError(
+                f"{noun} {key}: expected a file {file}, found none; run "
+                f"`appraise {noun.replace('_', '-')}` again"
+            ) from None
 
-    def open(self, noun: str, key: str = "") -> Path:
-        """The folder of a partition, after every file in it was hashed again.
+    def open(self, noun: str, key: str = WHOLE, files: Sequence[str] | None = None) -> Path:
+        """The folder of a partition, after its files, or some of them, were hashed again.
 
         Raises:
             ArtifactError: it has not been made, or a file is not what its manifest says.
         """
-        folder = self.folder(noun, key)
-        for name, expected in self.manifest(noun, key)["files"].items():
-            found = sha256_file(folder / name)
-            if found != expected:
+        folder, stated = self.folder(noun, key), self.manifest(noun, key).files
+        for name in stated if files is None else files:
+            expected = stated.get(name) or self.content(noun, key, name)
+            actual = sha256_file(folder / name)
+            if actual != expected:
                 raise ArtifactError(
                     f"{(folder / name).relative_to(self.root)}: expected SHA-256 {expected[:12]}…, "
-                    f"found {found[:12]}…; the file is damaged: run the step again or pull it anew"
+                    f"found {actual[:12]}…; the file is damaged: run the step again or pull it anew"
                 )
         return folder
+
+    def read(self, record: type[R], noun: str, key: str = WHOLE) -> R:
+        """A record of a partition, after its files were hashed again.
+
+        Raises:
+            ArtifactError: it has not been made, is damaged, or was written by another version.
+        """
+        schema = self.manifest(noun, key).schemas.get(record.FILE, record.SCHEMA)
+        if schema != record.SCHEMA:
+            raise ArtifactError(
+                f"{noun} {key}: expected {record.FILE} of schema {record.SCHEMA}, found {schema}; "
+                f"run `appraise {noun.replace('_', '-')}` again"
+            )
+        folder = self.open(noun, key, [record.FILE])
+        if not record.FILE.endswith(".json"):
+            return record.read(folder)
+        return _read_once(record, folder, self.content(noun, key, record.FILE))
 
     def intact(self, noun: str, key: str = "") -> bool:
         """Whether the partition is there and every file is what its manifest says."""
@@ -102,18 +129,27 @@ class Project:
 
     def set_aside(self, noun: str, key: str) -> str | None:
         """Why this dataset was set aside at this step, or None."""
-        if SET_ASIDE not in self.manifest(noun, key)["files"]:
+        if SET_ASIDE not in self.manifest(noun, key).files:
             return None
         return str(read_json(self.folder(noun, key) / SET_ASIDE)["reason"])
 
     @contextlib.contextmanager
     def writing(
-        self, noun: str, key: str, recipe: Recipe, measured: Mapping[str, float] | None = None
+        self,
+        noun: str,
+        key: str,
+        recipe: Recipe,
+        measured: Mapping[str, float] | None = None,
+        schemas: Mapping[str, int] | None = None,
     ) -> Iterator[Path]:
         """Give an empty folder; what was written there becomes the partition at the end.
 
         Files are flushed and renamed one by one, files of an earlier version that are no longer
         made are removed, and the manifest comes last. An exception leaves the old partition alone.
+
+        Args:
+            measured: seconds and the like, kept beside the artifacts (see `measured`).
+            schemas: file name → version of the record that writes it.
         """
         target = self.folder(noun, key)
         aside = self.folder(noun) / f"{TEMPORARY}{os.getpid()}-{key.replace('/', '--')}"
@@ -134,12 +170,12 @@ class Project:
             for name in old - set(files):
                 (target / name).unlink(missing_ok=True)
             sync(target)
-            manifest = {"noun": noun, "key": key, **recipe.as_json(), "files": files}
-            content = sha256_json(files)
+            versions = {name: version for name, version in (schemas or {}).items() if name in files}
+            manifest = Manifest.of(noun, key, recipe, files, versions)
             if measured:
                 self._measured(noun, key).parent.mkdir(parents=True, exist_ok=True)
-                write_json(self._measured(noun, key), {"content": content, **measured})
-            write_json(target / MANIFEST, {**manifest, "content": content})
+                write_json(self._measured(noun, key), {"content": manifest.content, **measured})
+            manifest.write(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -152,8 +188,8 @@ class Project:
         path = self._measured(noun, key)
         if not path.is_file():
             return {}
-        found: dict[str, Any] = read_json(path)
-        return found if found.pop("content", None) == self.content(noun, key) else {}
+        stated = read_json(path)
+        return stated if stated.pop("content", None) == self.content(noun, key) else {}
 
     def _measured(self, noun: str, key: str) -> Path:
         return self.root / ".appraise" / "measured" / noun / f"{key or noun}.json"
@@ -191,6 +227,6 @@ class Project:
 
 def _old_files(folder: Path) -> set[str]:
     try:
-        return set(read_json(folder / MANIFEST)["files"])
-    except (ArtifactError, KeyError):
+        return set(Manifest.read(folder).files)
+    except ArtifactError:
         return set()

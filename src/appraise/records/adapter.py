@@ -54,12 +54,20 @@ class Scores(Part):
 
 
 class EvaluationMetrics(Scores, JsonRecord):
-    """The content of `metrics.json` of an evaluation: of all items, and of each component's."""
+    """The content of `metrics.json` of an evaluation: of all items, and of each component's.
+
+    Attributes:
+        components: name → scores on its items.
+        tasks: of lm-eval, where any were asked for: name → metric → value.
+    """
 
     FILE: ClassVar[str] = "metrics.json"
     STEP: ClassVar[str] = "evaluation"
 
+    SPARSE: ClassVar[frozenset[str]] = frozenset({"reward", "tasks"})
+
     components: dict[str, Scores]
+    tasks: dict[str, dict[str, float]] | None = None
 
 
 class ItemsTable(TableRecord):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from appraise.numerics.kernel import Normalize
 from appraise.records.record import (
     ArrayRecord,
     Arrays,
@@ -78,14 +79,17 @@ class PoolGradients(ArrayRecord):
     Attributes:
         G: mean gradients (n, d) float32.
         contents: dataset → SHA-256 of the sketch, in the order of the rows.
+        normalize: how gradients were scaled.
     """
 
     FILE: ClassVar[str] = "gradients.safetensors"
+    SCHEMA: ClassVar[int] = 2
     STEP: ClassVar[str] = STEP
     AXES: ClassVar[dict[str, str]] = {"G": "nd"}
 
     G: NDArray[np.float32]
     contents: dict[str, str]
+    normalize: Normalize
 
     @classmethod
     def of(cls, arrays: Arrays, meta: Json) -> Self:
@@ -93,8 +97,10 @@ class PoolGradients(ArrayRecord):
         contents = mapping(meta["contents"])
         if len(contents) != len(arrays["G"]):
             raise ValueError(f"{len(contents)} contents for G of {arrays['G'].shape}")
-        return cls(arrays["G"], {name: str(sha) for name, sha in contents.items()})
+        named = {name: str(sha) for name, sha in contents.items()}
+        normalize: Normalize = "unit" if meta["normalize"] == "unit" else "none"
+        return cls(arrays["G"], named, normalize)
 
     def meta(self) -> Json:
         """As the file has it."""
-        return {"contents": dict(self.contents)}
+        return {"contents": dict(self.contents), "normalize": self.normalize}

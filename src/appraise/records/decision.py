@@ -66,12 +66,12 @@ class Asked(Part):
     @property
     def confidence(self) -> float:
         """Of the intervals of what datasets are worth."""
-        return float(self.setting("kmm_weights", "confidence") or 0)
+        return float(self.setting("dataset_values", "confidence") or 0)
 
     @property
     def resamples(self) -> int:
         """How often the sketches' rows were drawn anew."""
-        return int(self.setting("kmm_weights", "bootstraps") or 0)
+        return int(self.setting("dataset_values", "bootstraps") or 0)
 
 
 class Cover(Part):

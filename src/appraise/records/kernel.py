@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import Field, JsonValue
 
 from appraise.errors import ArtifactError
 from appraise.numerics.kernel import Floats
 from appraise.records.record import ArrayRecord, Arrays, Json, JsonRecord, Part, mapping, texts
-from appraise.records.sketch import MadeAlike
+from appraise.records.sketch import MadeAlike, made_alike
 
 KERNEL, TRANSFER = "kernel_matrix", "transfer_matrix"
 DATASETS, TARGETS = "gradient_sketches", "target_sketches"
@@ -71,7 +71,7 @@ class Kernel(ArrayRecord):
             targets=targets,
             sketches={name: str(sketches[f"{DATASETS}/{name}"]) for name in ids},
             target_sketches={name: str(sketches[f"{TARGETS}/{name}"]) for name in targets},
-            sketched=TypeAdapter(MadeAlike).validate_python(meta["sketched"]),
+            sketched=made_alike(mapping(meta["sketched"])),
         )
 
     def meta(self) -> Json:

@@ -16,25 +16,38 @@ from appraise.records.values import STEP, ProgramCertificate, StatedLimits, Weig
 
 @dataclass(frozen=True)
 class SolvedProgram:
-    """A target's program, what solves it, and the certificate as it is stated."""
+    """A target's program with its solution, as they were written.
+
+    Attributes:
+        program: over the kernel's datasets.
+        weights: a row for each of them.
+        certificate: that the weights solve the program.
+    """
 
     program: Program
     weights: WeightsTable
     certificate: ProgramCertificate
 
+    @property
+    def lam(self) -> float:
+        """λ."""
+        return self.certificate.lam
+
     @classmethod
     def read(cls, folder: Path, kernel: Kernel, target: str) -> SolvedProgram:
         """Of a partition of values.
-
-        Args:
-            folder: of the partition.
-            kernel: that it was made from.
-            target: its name in the kernel.
 
         Raises:
             ArtifactError: there is no certificate, or the weights are those of another kernel.
         """
         weights, certificate = WeightsTable.read(folder), ProgramCertificate.read(folder)
+        return cls.of(kernel, target, weights, certificate)
+
+    @classmethod
+    def of(
+        cls, kernel: Kernel, target: str, weights: WeightsTable, certificate: ProgramCertificate
+    ) -> SolvedProgram:
+        """Put them together; ArtifactError where the weights are those of another kernel."""
         if weights.ids != list(kernel.ids) or target not in kernel.targets:
             raise ArtifactError(
                 f"{STEP} {target}: expected the kernel's datasets, found others; "

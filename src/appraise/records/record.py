@@ -66,7 +66,17 @@ class Record(Protocol):
         """Write it to a partition's folder; the same content gives the same bytes."""
 
 
-R = TypeVar("R", bound=Record)
+class Readable(Protocol):
+    """What can be read from a partition's folder."""
+
+    FILE: ClassVar[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it."""
+
+
+R = TypeVar("R", bound=Readable)
 
 
 def misfit(path: Path, step: str, expected: str, found: str) -> ArtifactError:

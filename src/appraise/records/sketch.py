@@ -56,6 +56,11 @@ class MadeAlike:
     dtype: str
 
 
+def made_alike(stated: Mapping[str, Any]) -> MadeAlike:
+    """What a file states of it; KeyError where something is missing."""
+    return MadeAlike(**{one.name: stated[one.name] for one in fields(MadeAlike)})
+
+
 @dataclass(frozen=True)
 class SketchMeta:
     """What a sketch says of itself.
@@ -70,6 +75,9 @@ class SketchMeta:
         no_signal: how many examples have a gradient of 0.
         distortion: how far squared norms moved; None without examples.
     """
+
+    FILE: ClassVar[str] = SKETCH
+    SCHEMA: ClassVar[int] = 2
 
     alike: MadeAlike
     native_dimension: int
@@ -100,7 +108,7 @@ class SketchMeta:
         try:
             distortion = stated["distortion"]
             return cls(
-                MadeAlike(**{one.name: stated[one.name] for one in fields(MadeAlike)}),
+                made_alike(stated),
                 stated["native_dimension"],
                 stated["batch_invariant"],
                 stated["examples"],
@@ -136,6 +144,7 @@ class Sketch:
         completions: sampled on the way; written, and not read back.
     """
 
+    FILE: ClassVar[str] = SKETCH
     SCHEMA: ClassVar[int] = 2
 
     rows: NDArray[np.float32]

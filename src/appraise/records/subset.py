@@ -46,14 +46,15 @@ class FrontierPoint(Part):
 
     Attributes:
         budget: the smallest that buys it.
-        matched: part of the target's squared gradient, in [0, 1].
+        objective: of the set; None where no program says what a set is worth.
+        matched: part of the target's squared gradient, in [0, 1]; None likewise.
     """
 
     budget: float
     cost: float
     datasets: tuple[str, ...]
-    objective: float
-    matched: float
+    objective: float | None
+    matched: float | None
 
 
 class ShadowPrice(Part):
@@ -110,7 +111,7 @@ class Alternatives(Part):
     """
 
     exchange_rate: float | None
-    shadow_price: ShadowPrice
+    shadow_price: ShadowPrice | None
     frontier: tuple[FrontierPoint, ...]
     changes: dict[str, Change]
     separations: dict[str, Separation]

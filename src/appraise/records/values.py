@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,8 +28,9 @@ from appraise.records.record import (
     number,
     texts,
 )
+from appraise.storage.files import write_arrays
 
-STEP = "kmm_weights"
+STEP = "dataset_values"
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ class ProgramCertificate(StatedCertificate, JsonRecord):
         common: Json = {
             "rule": rule,
             "limits": limits.as_json(),
-            "relative_lambda": weighing.relative_lambda,
+            "relative_lambda": weighing.lam.relative,
             "penalty_scale": scale or 1.0,
             "exchange_rate": None if scale is None else weighing.solution.lam / scale,
         }
@@ -380,25 +382,33 @@ class Resamples(ArrayRecord):
 
     Attributes:
         weights: (B, n) of each resample.
-        chosen: (B, n) bool, whether the weight is above 0.
-        signed_weights: (B, n) in the signed program.
         ids: the datasets.
+        chosen: (B, n) bool, whether the weight is above 0; None where the method solves no program.
+        signed_weights: (B, n) in the signed program; None likewise.
     """
 
     FILE: ClassVar[str] = "bootstrap.safetensors"
     STEP: ClassVar[str] = STEP
-    AXES: ClassVar[dict[str, str]] = {"weights": "bn", "chosen": "bn", "signed_weights": "bn"}
+    AXES: ClassVar[dict[str, str]] = {"weights": "bn"}
+    OF_A_PROGRAM: ClassVar[tuple[str, ...]] = ("chosen", "signed_weights")
 
     weights: Floats
-    chosen: NDArray[np.bool_]
-    signed_weights: Floats
     ids: tuple[str, ...]
+    chosen: NDArray[np.bool_] | None = None
+    signed_weights: Floats | None = None
 
     @classmethod
     def of(cls, arrays: Arrays, meta: Json) -> Self:
         """Of the file."""
-        ids = _ids(meta, arrays["weights"])
-        return cls(arrays["weights"], arrays["chosen"], arrays["signed_weights"], ids)
+        more = {name: arrays[name] for name in cls.OF_A_PROGRAM if name in arrays}
+        return cls(arrays["weights"], _ids(meta, arrays["weights"]), **more)
+
+    def write(self, folder: Path) -> None:
+        """Write it."""
+        names = (*self.AXES, *self.OF_A_PROGRAM)
+        arrays = {name: getattr(self, name) for name in names}
+        there = {name: array for name, array in arrays.items() if array is not None}
+        write_arrays(folder / self.FILE, there, self.meta())
 
     def meta(self) -> Json:
         """As the file has it."""

@@ -29,10 +29,11 @@ from appraise.records.offers import Offers
 from appraise.records.program import SolvedProgram
 from appraise.records.record import Json, number
 from appraise.records.subset import Subset
+from appraise.steps.selected_subset import proving
 
 CONTENT = ("sha256", "revision", "prompt", "completion", "rejected", "messages", "where")
 CONFIDENCE = 0.9
-VALUES = "kmm_weights"
+VALUES = "dataset_values"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class _Side:
     @classmethod
     def of(cls, project: Project, target: str) -> _Side:
         kernel = Kernel.read(project.open("kernel_matrix"))
-        solved = SolvedProgram.read(project.open(VALUES, target), kernel, target)
+        solved = SolvedProgram.read(project.open(VALUES, _proved(project, target)), kernel, target)
         policy = project.params.selected_subset.decide_by
         bought = Subset.read(project.open("selected_subset", f"{target}/{policy}")).datasets
         ids, weights = solved.weights.ids, solved.weights.numbers("weight")
@@ -177,6 +178,18 @@ class _Side:
         chosen = tuple(new[old] for old in self.valued.chosen if old in new)
         whole = self.valued
         return Valued(whole.program.among(keep), whole.lam, whole.weights[keep], chosen)
+
+
+def _proved(project: Project, target: str) -> str:
+    """The values that solve a program, by which a set of one project is rated in the other."""
+    keys = proving(project, target)
+    if not keys:
+        methods = ", ".join(project.params.methods()) or "none"
+        raise ParamsError(
+            f"agreement: expected a method that solves a program in {one_line(project.root)}, "
+            f"found {methods}; add kmm to dataset_values.methods"
+        )
+    return keys[0]
 
 
 def _compared(

@@ -9,14 +9,15 @@ from pathlib import Path
 from appraise.errors import AppraiseError
 from appraise.numerics.kmm import Certificate, certify_program
 from appraise.project import Project
+from appraise.project.keys import target_of
 from appraise.records.decision import Decision
 from appraise.records.kernel import Kernel
 from appraise.records.program import SolvedProgram
 from appraise.records.record import read_if_there
 from appraise.records.values import ProgramCertificate
-from appraise.steps import NOUNS, step
+from appraise.steps.flow import NOUNS, step
 
-VALUES = "kmm_weights"
+VALUES = "dataset_values"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def verify(project: Project) -> Verification:
             partitions += 1
             try:
                 folder = project.open(noun, key)
-                files += len(project.manifest(noun, key)["files"])
+                files += len(project.manifest(noun, key).files)
                 if not one.current(project, key):
                     faults.append(
                         f"{noun} {key}: expected to be made from what is there now, is not"
@@ -82,13 +83,16 @@ _LOOKS: Mapping[str, Callable[[Project, str, Path], list[str]]] = {
 }
 
 
-def recertified(project: Project, target: str) -> tuple[ProgramCertificate, Certificate]:
-    """A target's certificate as stated, and the one that the kernel and the weights give now.
+def recertified(project: Project, key: str) -> tuple[ProgramCertificate, Certificate]:
+    """The certificate of values as stated, and the one that kernel and weights give now.
+
+    Args:
+        key: target and method.
 
     Raises:
         ArtifactError: the weights are those of another kernel, or have no certificate.
     """
     kernel = Kernel.read(project.open("kernel_matrix"))
-    solved = SolvedProgram.read(project.open(VALUES, target), kernel, target)
+    solved = SolvedProgram.read(project.open(VALUES, key), kernel, target_of(key))
     stated, weights = solved.certificate, solved.weights.numbers("weight")
     return stated, certify_program(solved.program, weights, stated.lam)

@@ -7,122 +7,120 @@ of SHA-256(seed, id). A dataset that cannot be used is set aside with its reason
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from tqdm import tqdm
+from pydantic import JsonValue
 
 from appraise.errors import OfferError
-from appraise.examples.auxiliary import Known, Prepared, prepare
-from appraise.examples.lengths import TOKENIZER, length_settings
+from appraise.examples.auxiliary import Known, prepare
+from appraise.examples.lengths import TokenCounter
+from appraise.examples.reading import read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceError, read_examples
+from appraise.examples.sources import SourceError
 from appraise.examples.verdicts import Validation
-from appraise.project import SET_ASIDE, Project, Recipe
-from appraise.records import examples as tables
+from appraise.project import Project
+from appraise.project.reads import Fact, Given, Part, Reads, all_targets
 from appraise.records.cards import DatasetCard, ValidationChecks
 from appraise.records.fingerprints import Fingerprints
-from appraise.records.offers import Offer
-from appraise.steps.offers import read_offers
-from appraise.steps.step import Step
-from appraise.steps.target_sets import (
-    FINGERPRINTS,
-    conversation_settings,
-    needs_pairs,
-    pair_settings,
-    token_counter,
-)
-from appraise.storage.files import write_json
+from appraise.records.offers import Offer, Offers
+from appraise.records.set_aside import WhySetAside
+from appraise.records.tables import DatasetExamples, TokenizerFile
+from appraise.steps.base_model import FORMAT
+from appraise.steps.progress import Progress
+from appraise.steps.step import Keys, Output, Record, Step
+from appraise.steps.target_sets import PAIRS, token_counter
 
 
-def _keys(project: Project) -> list[str]:
-    return [offer.id for offer in read_offers(project).offers]
+@dataclass(frozen=True)
+class _Dataset:
+    """What became of an offer.
+
+    Attributes:
+        records: what is kept of it.
+        validation: None where its rows could not be read.
+        provisional: the source could not be read, which may pass: look at it in every run.
+    """
+
+    records: tuple[Record, ...]
+    validation: Validation | None = None
+    provisional: bool = False
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    # Only this dataset's own offer: a new offer leaves the others alone.
-    inputs = {f"base_model/{TOKENIZER}": project.content("base_model", file=TOKENIZER)}
-    for target in sorted(project.params.target_sets):
-        name = f"target_sets/{target}/{FINGERPRINTS}"
-        inputs[name] = project.content("target_sets", target, file=FINGERPRINTS)
-    offer = read_offers(project)[key]
-    settings = {
-        "offer": offer.model_dump(mode="json"),
-        "auxiliary_datasets": project.params.auxiliary_datasets.model_dump(mode="json"),
-        "base_model": length_settings(project.params.base_model),
-        **pair_settings(project),
-        **conversation_settings([offer]),
-    }
-    return Recipe(STEP.version, settings=settings, inputs=inputs)
+def _ids(project: Project) -> list[str]:
+    return [offer.id for offer in project.read(Offers, "offers").offers]
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from appraise.examples.validation import validate, write_data_docs
-
-    offers, params = read_offers(project), project.params.auxiliary_datasets
-    pairs = needs_pairs(project)
-    limits = Limits(
-        params.max_row_bytes, project.params.base_model.max_length, params.min_examples, pairs
-    )
-    counter, known = token_counter(project), _known(project)
-    validations = {}
-    for key in tqdm(keys, desc="auxiliary_datasets", unit="set", disable=None, file=sys.stderr):
-        offer = offers[key]
-        try:
-            dataset = read_examples(
-                offer, project.root, params.max_row_bytes, seed=params.seed, pairs=pairs
-            )
-        except OfferError as error:
-            _set_aside(project, offer, error)
-            continue
-        tokens = counter.count(dataset.examples, pairs=pairs)
-        validations[key] = validate(key, dataset, tokens, limits)
-        prepared = prepare(dataset, tokens, validations[key], known, params)
-        _write(project, offer, validations[key], prepared)
-    write_data_docs(project.root, validations)
+def _offer(project: Project, key: str) -> JsonValue:
+    """Only this dataset's own offer: a new offer leaves the others alone."""
+    return project.read(Offers, "offers")[key].model_dump(mode="json")
 
 
-def _known(project: Project) -> Known:
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    from appraise.examples.validation import write_data_docs  # three seconds of imports
+
+    counter, known = token_counter(partitions[0]), _known(partitions[0])
+    results: dict[str, Validation] = {}
+    for given in partitions:
+        progress.step(0, given.key)
+        dataset = _dataset(given, counter, known)
+        if dataset.validation is not None:
+            results[given.key] = dataset.validation
+        yield Output(given.key, dataset.records, provisional=dataset.provisional)
+    write_data_docs(partitions[0].root, results)
+
+
+def _known(given: Given) -> Known:
     """Target → what its prompts are recognised by."""
     return {
-        target: frozenset(Fingerprints.read(project.open("target_sets", target)).marks)
-        for target in sorted(project.params.target_sets)
+        target: frozenset(given.read(Fingerprints, "target_sets", target).marks)
+        for target in given.keys("target_sets")
     }
 
 
-def _write(project: Project, offer: Offer, validation: Validation, prepared: Prepared) -> None:
-    with STEP.writing(project, offer.id) as folder:
-        DatasetCard(offer, prepared.counts).write(folder)
-        ValidationChecks(validation.checks).write(folder)
-        if prepared.reason is None:
-            tables.write(folder / tables.EXAMPLES, prepared.kept)
-        else:
-            write_json(folder / SET_ASIDE, {"reason": prepared.reason})
+def _dataset(given: Given, counter: TokenCounter, known: Mapping[str, frozenset[str]]) -> _Dataset:
+    from appraise.examples.validation import validate
 
-
-def _set_aside(project: Project, offer: Offer, error: OfferError) -> None:
-    """Set aside a dataset whose rows could not be read; with a SourceError that may pass."""
-    recipe = STEP.recipe(project, offer.id)
-    writing: AbstractContextManager[Path]
-    if isinstance(error, SourceError):  # a recipe that is never current: look at it in every run
-        aside = Recipe(recipe.version, recipe.settings, recipe.inputs | {"source": "not readable"})
-        writing = project.writing(STEP.noun, offer.id, aside)
-    else:
-        writing = STEP.writing(project, offer.id)
-    with writing as folder:
-        DatasetCard(offer, None).write(folder)
-        ValidationChecks(()).write(folder)
-        write_json(folder / SET_ASIDE, {"reason": str(error)})
+    params, offer = given.params.auxiliary_datasets, Offer.model_validate(given.fact("offer"))
+    pairs = bool(given.fact("pairs"))
+    try:
+        dataset = read_examples(
+            offer, given.root, params.max_row_bytes, seed=params.seed, pairs=pairs
+        )
+    except OfferError as error:
+        why = WhySetAside(reason=str(error))
+        return _Dataset(
+            (DatasetCard(offer, None), ValidationChecks(()), why),
+            provisional=isinstance(error, SourceError),
+        )
+    limits = Limits(
+        params.max_row_bytes, given.params.base_model.max_length, params.min_examples, pairs
+    )
+    tokens = counter.count(dataset.examples, pairs=pairs)
+    validation = validate(offer.id, dataset, tokens, limits)
+    prepared = prepare(dataset, tokens, validation, known, params)
+    outcome: Record = (
+        DatasetExamples.of(prepared.kept)
+        if prepared.reason is None
+        else WhySetAside(reason=prepared.reason)
+    )
+    card = DatasetCard(offer, prepared.counts)
+    return _Dataset((card, ValidationChecks(validation.checks), outcome), validation)
 
 
 STEP = Step(
     noun="auxiliary_datasets",
-    needs=("offers", "target_sets", "base_model"),
     partitions="dataset",
-    keys=_keys,
-    recipe=_recipe,
+    keys=Keys(_ids, nouns=("offers",)),
+    reads=Reads(
+        settings=("auxiliary_datasets", *FORMAT),
+        parts=(
+            Part("target_sets", (Fingerprints,), all_targets),
+            Part("base_model", (TokenizerFile,)),
+        ),
+        facts=(Fact("offer", _offer, nouns=("offers",)), PAIRS),
+    ),
+    writes=(DatasetCard, ValidationChecks, DatasetExamples, WhySetAside),
     make=_make,
-    version="2",  # 2: the worse answer of a pair
+    version="3",  # 3: conversations are marked as such; 2: the worse answer of a pair
 )

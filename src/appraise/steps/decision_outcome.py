@@ -7,22 +7,22 @@ difference leaves out zero; otherwise there is no detectable difference, and tha
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
-
-from tqdm import tqdm
 
 from appraise.errors import ArtifactError
 from appraise.numerics.comparison import mean_interval, paired_difference
 from appraise.numerics.kernel import Floats
-from appraise.project import Project, Recipe
+from appraise.project import Project
+from appraise.project.keys import joined
+from appraise.project.reads import Given, Part, Reads, same
 from appraise.records.adapter import EvaluationMetrics, ItemsTable
 from appraise.records.decision import Decision
 from appraise.records.outcome import Comparison, LossTable, Outcome, OutcomeMetrics, PolicyScore
 from appraise.settings.training import DecisionOutcomeParams
-from appraise.steps.step import Step, each_target
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
 
 NO_DIFFERENCE = "no detectable difference"
 
@@ -117,36 +117,38 @@ def _check_same_items(decision: Decision, scored: Mapping[str, Scored]) -> None:
             )
 
 
-def _scored(project: Project, target: str, policy: str) -> Scored:
-    folder = project.open("evaluation", f"{target}/{policy}")
-    return Scored.of(EvaluationMetrics.read(folder), ItemsTable.read(folder))
+def _scored(given: Given, policy: str) -> Scored:
+    part = ("evaluation", joined(given.key, policy))
+    return Scored.of(given.read(EvaluationMetrics, *part), given.read(ItemsTable, *part))
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    inputs = {f"valuation_decision/{key}": project.content("valuation_decision", key)}
-    for policy in project.params.policies():
-        part = f"{key}/{policy}"
-        inputs[f"evaluation/{part}"] = project.content("evaluation", part)
-    settings = {"decision_outcome": project.params.decision_outcome.model_dump(mode="json")}
-    return Recipe(STEP.version, settings=settings, inputs=inputs)
+def _evaluated(project: Project, key: str) -> list[str]:
+    """The policies of the decision."""
+    decision = project.read(Decision, "valuation_decision", key)
+    return [joined(key, policy) for policy in sorted(decision.policies)]
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in tqdm(keys, desc="decision_outcome", unit="target", disable=None, file=sys.stderr):
-        with STEP.writing(project, key) as folder:
-            decision = Decision.read(project.open("valuation_decision", key))
-            scored = {policy: _scored(project, key, policy) for policy in sorted(decision.policies)}
-            found = outcome(decision, scored, project.params.decision_outcome)
-            for record in (found, OutcomeMetrics.of(found), LossTable.of(found)):
-                record.write(folder)
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        decision = given.read(Decision, "valuation_decision", given.key)
+        scored = {policy: _scored(given, policy) for policy in sorted(decision.policies)}
+        compared = outcome(decision, scored, given.params.decision_outcome)
+        records = (compared, OutcomeMetrics.of(compared), LossTable.of(compared))
+        yield Output(given.key, records)
 
 
 STEP = Step(
     noun="decision_outcome",
-    needs=("evaluation", "valuation_decision"),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        settings=("decision_outcome",),
+        parts=(
+            Part("valuation_decision", (Decision,), same),
+            Part("evaluation", (EvaluationMetrics, ItemsTable), _evaluated),
+        ),
+    ),
+    writes=(Outcome, OutcomeMetrics, LossTable),
     make=_make,
     version="2",  # 2: says by which policy the decision is
 )

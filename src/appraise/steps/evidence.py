@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container, Iterable
+from collections.abc import Container
 
-from appraise.project import Project
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
+from appraise.project.reads import Given
 
 
-def evidence(project: Project, parts: Iterable[tuple[str, str]]) -> dict[str, str]:
+def evidence(given: Given) -> dict[str, str]:
     """Content of what is read and, as their manifests have it, of what that was made from.
 
-    Args:
-        parts: noun and key of each partition that is read.
-
     Returns:
-        `<noun>/<key>`, or whatever else a manifest names → SHA-256, sorted.
+        `<noun>/<key>`, with a file where only that was read, or the name of a file outside of
+        `data/` → SHA-256, sorted.
     """
-    found: dict[str, str] = {}
+    read = {part.name: sha256 for part, sha256 in given.recipe.inputs.items()}
     through: dict[str, str] = {}
-    for noun, key in parts:
-        manifest = project.manifest(noun, key)
-        found[f"{noun}/{key}".rstrip("/")] = manifest["content"]
-        through |= {n: sha for n, sha in manifest["inputs"].items() if SHA256.fullmatch(sha)}
+    for part in given.recipe.inputs:
+        recipe = given.made_from(part.noun, part.key)
+        through |= {each.name: sha256 for each, sha256 in recipe.inputs.items()} | recipe.outside
     # a file of a partition that is named as a whole needs no line of its own
-    beyond = {n: sha for n, sha in through.items() if not _within(n, found)}
-    return dict(sorted({**beyond, **found}.items()))
+    beyond = {name: sha256 for name, sha256 in through.items() if not _within(name, read)}
+    return dict(sorted({**beyond, **read}.items()))
 
 
 def _within(name: str, partitions: Container[str]) -> bool:
     parts = name.split("/")
-    return any("/".join(parts[:end]) in partitions for end in range(1, len(parts)))
+    return any("/".join(parts[:end]) in partitions for end in range(1, len(parts) + 1))

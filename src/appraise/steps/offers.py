@@ -7,8 +7,7 @@ accepted, is set aside with its reason, before any of its data is read; the othe
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +18,24 @@ from appraise.errors import OfferError
 from appraise.examples import licences
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
-from appraise.project import Project, Recipe
-from appraise.records.offers import Offer, Offers, Unusable
+from appraise.project import Project
+from appraise.project.reads import Given, Reads
+from appraise.records.offers import Offer, Offers
 from appraise.settings.section import describe
-from appraise.steps.step import Step, whole
-from appraise.storage.files import sha256_file
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, whole
 
 _FIRST_DAY = datetime.date.min
 
 
-def read_offers(project: Project) -> Offers:
-    """The offers, as the step wrote them; its hash is checked, once for each content."""
-    return _read(project.open("offers"), project.content("offers"))
-
-
-@lru_cache(maxsize=8)
-def _read(folder: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
-    return Offers.read(folder)
-
-
-def _pool_path(project: Project) -> Path:
+def _pool(project: Project, _: str) -> dict[str, Path]:
     path = project.root / project.params.offers.pool
     if not path.is_file():
         raise OfferError(
-            f"{project.params.offers.pool}: expected a pool of offers, found no file; set "
+            f"{project.params.offers.pool}: expected a pool of offers, found no file; correct "
             "`offers.pool` in params.yaml (pools/README.md says what a pool is)"
         )
-    return path
-
-
-def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    settings = project.params.offers.model_dump(mode="json")
-    inputs = {"pool": sha256_file(_pool_path(project))}
-    return Recipe(STEP.version, settings, inputs)
+    return {"pool": path}
 
 
 def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -> Offers:
@@ -75,7 +59,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
             f"{path.name}: expected title, currency and a list `offers`, found {keys or 'nothing'}"
         )
     offers: dict[str, Offer] = {}
-    set_aside: list[Unusable] = []
+    set_aside: list[dict[str, str]] = []
     for number, entry in enumerate(content["offers"], start=1):
         try:
             offer = _offer(entry, root, accepted)
@@ -85,11 +69,11 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
                     "first one stands: give this one an id of its own"
                 )
         except OfferError as error:
-            set_aside.append(Unusable(id=_shown_id(entry, number), reason=str(error)))
+            set_aside.append({"id": _shown_id(entry, number), "reason": str(error)})
         else:
             offers[offer.id] = offer
     if not offers:
-        first = f"; {set_aside[0].id}: {set_aside[0].reason}" if set_aside else ""
+        first = f"; {set_aside[0]['id']}: {set_aside[0]['reason']}" if set_aside else ""
         raise OfferError(f"{path.name}: expected offers that can be used, found none{first}")
     head = {
         key: value for key, value in content.items() if key not in ("offers", "order", "set_aside")
@@ -101,7 +85,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
             | {
                 "offers": sorted(offers.values(), key=lambda offer: offer.id),
                 "order": sorted(offers, key=lambda name: offers[name].registered or _FIRST_DAY),
-                "set_aside": sorted(set_aside, key=lambda item: (item.id, item.reason)),
+                "set_aside": sorted(set_aside, key=lambda item: (item["id"], item["reason"])),
             }
         )
     except ValidationError as error:
@@ -145,20 +129,18 @@ def _check_pinned(offer: Offer, root: Path) -> None:
     raise OfferError(f"expected the SHA-256 of the source, found none; add `{now}")
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in keys:
-        with STEP.writing(project, key) as folder:
-            accepted = project.params.offers.licences
-            offers = read_pool(_pool_path(project), project.root, accepted)
-            offers.write(folder)
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        accepted = given.params.offers.licences
+        yield Output(given.key, (read_pool(given.outside("pool"), given.root, accepted),))
 
 
 STEP = Step(
     noun="offers",
-    needs=(),
     partitions="",
     keys=whole,
-    recipe=_recipe,
+    reads=Reads(settings=("offers",), outside=_pool),
+    writes=(Offers,),
     make=_make,
     version="3",  # 2: the order of registration, bundles, exclusions; 3: pairs, messages, where
 )

@@ -5,10 +5,10 @@ What the page says is the business of `presentation.report_page`; here its input
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-
-from tqdm import tqdm
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from appraise.presentation.costs import Cost
 from appraise.presentation.report_page import TEMPLATES, Report
@@ -18,7 +18,9 @@ from appraise.presentation.valuation_pictures import (
     training_picture,
     transfer_picture,
 )
-from appraise.project import Project, Recipe
+from appraise.project import Project
+from appraise.project.keys import joined, name_of
+from appraise.project.reads import Fact, Given, Part, Reads, same
 from appraise.records.adapter import AdapterTraining
 from appraise.records.cards import DatasetCard
 from appraise.records.decision import Decision
@@ -28,110 +30,116 @@ from appraise.records.outcome import Outcome
 from appraise.records.record import read_if_there
 from appraise.records.sketch import SKETCH, Sketch
 from appraise.records.values import PathKnots, WeightsTable
-from appraise.steps.step import Step, each_target
-from appraise.steps.valuation_decision import values_part
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
+from appraise.steps.valuation_decision import DATASETS, VALUES, offered, sketched
 from appraise.storage.files import sha256_bytes, sha256_file, write_bytes
 
-REPORT = "report.html"
+SKETCHES, TARGETS = "gradient_sketches", "target_sketches"
 
 
-def page(project: Project, target: str) -> str:
-    """The report of a target's decision, as HTML."""
-    decision = Decision.read(project.open("valuation_decision", target))
-    outcome = Outcome.read(project.open("decision_outcome", target))
-    offers = Offers.read(project.open("offers"))
-    cards = {
-        name: DatasetCard.read(project.open("auxiliary_datasets", name)) for name in offers.by_id
-    }
-    pictures = _pictures(project, target, decision)
-    return Report.of(decision, outcome, cards, _costs(project, target), pictures).html()
+@dataclass(frozen=True)
+class Page:
+    """The content of `report.html`."""
+
+    FILE: ClassVar[str] = "report.html"
+    SCHEMA: ClassVar[int] = 1
+
+    html: str
+
+    def write(self, folder: Path) -> None:
+        """Write it."""
+        write_bytes(folder / self.FILE, self.html.encode())
 
 
-def _costs(project: Project, target: str) -> list[Cost]:
+def _decision(project: Project, key: str) -> Decision:
+    return project.read(Decision, "valuation_decision", key)
+
+
+def _values(project: Project, key: str) -> list[str]:
+    method = _decision(project, key).method
+    return [] if method is None else [joined(key, method)]
+
+
+def _trained(project: Project, key: str) -> list[str]:
+    return [joined(key, policy) for policy in _decision(project, key).policies]
+
+
+def _template(_: Project, __: str) -> str:
+    """SHA-256 of what the page is made of."""
+    drawn = "".join(sha256_file(path) for path in sorted(TEMPLATES.glob("report.*")))
+    return sha256_bytes(drawn.encode())
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        decision = given.read(Decision, "valuation_decision", given.key)
+        outcome = given.read(Outcome, "decision_outcome", given.key)
+        cards = {name: given.read(DatasetCard, DATASETS, name) for name in given.keys(DATASETS)}
+        report = Report.of(decision, outcome, cards, _costs(given), _pictures(given, decision))
+        yield Output(given.key, (Page(report.html()),))
+
+
+def _costs(given: Given) -> list[Cost]:
     """Of the target's sketch, then of each dataset's; seconds are of a machine, not of the page."""
-    found = []
-    for noun, key in _sketches(project, target):
-        if project.set_aside(noun, key) is None:
-            folder = project.open(noun, key)
-            found.append(Cost.of(key, Sketch.read(folder), (folder / SKETCH).stat().st_size))
-    return found
+    parts = [(TARGETS, given.key), *((SKETCHES, dataset) for dataset in given.keys(SKETCHES))]
+    costs = []
+    for noun, key in parts:
+        folder = given.folder(noun, key)
+        sketch = read_if_there(Sketch, folder)  # a dataset may have been set aside
+        if sketch is not None:
+            costs.append(Cost.of(key, sketch, (folder / SKETCH).stat().st_size))
+    return costs
 
 
-def _pictures(project: Project, target: str, decision: Decision) -> dict[str, bytes]:
+def _pictures(given: Given, decision: Decision) -> dict[str, bytes]:
     """Name → SVG."""
-    part = values_part(target, decision.method)
-    folder = project.open(*part) if part else None
+    keys = given.keys(VALUES)
+    folder = given.folder(VALUES, keys[0]) if keys else None
     drawn = of_valuation(
         decision,
-        Kernel.read(project.open("kernel_matrix")),
+        given.read(Kernel, "kernel_matrix"),
         read_if_there(WeightsTable, folder),
         read_if_there(PathKnots, folder),
         "svg",
     )
-    transfer = Transfer.read(project.open("transfer_matrix"))
+    transfer = given.read(Transfer, "transfer_matrix")
     drawn["transfer"] = transfer_picture(transfer, decision.bought_ids, "svg")
-    if decision.reached and len(decision.reached.frontier) > 1:
-        names = {item.id: item.name for item in decision.valued()}
-        points, money = decision.reached.frontier, (decision.cost, decision.currency)
-        drawn["frontier"] = frontier_picture(points, names, *money, "svg")
-    trainings = {
-        policy: AdapterTraining.read(project.open("lora_adapter", f"{target}/{policy}"))
-        for policy in decision.policies
+    names = {item.id: item.name for item in decision.valued()}
+    points = decision.reached.frontier if decision.reached else ()
+    money = (decision.cost, decision.currency)
+    more = {
+        "frontier": frontier_picture(points, names, *money, "svg"),
+        "training": training_picture(_trainings(given), decision.policy, "svg"),
     }
-    training = training_picture(trainings, decision.policy, "svg")
-    return drawn if training is None else drawn | {"training": training}
+    return drawn | {name: picture for name, picture in more.items() if picture is not None}
 
 
-def _sketches(project: Project, target: str) -> list[tuple[str, str]]:
-    datasets = project.partitions("gradient_sketches")
-    return [("target_sketches", target), *(("gradient_sketches", one) for one in datasets)]
-
-
-def _parts(project: Project, target: str) -> list[tuple[str, str]]:
-    """The partitions that are read."""
-    decision = Decision.read(project.open("valuation_decision", target))
-    values = values_part(target, decision.method)
-    parts = [("offers", ""), ("kernel_matrix", ""), ("transfer_matrix", "")]
-    parts += [values] if values else []
-    parts += _sketches(project, target)
-    parts += [("valuation_decision", target), ("decision_outcome", target)]
-    parts += [("lora_adapter", f"{target}/{policy}") for policy in decision.policies]
-    offered = Offers.read(project.open("offers")).by_id
-    return parts + [("auxiliary_datasets", dataset) for dataset in offered]
-
-
-def _recipe(project: Project, key: str) -> Recipe:
-    inputs = {
-        f"{noun}/{part}".rstrip("/"): project.content(noun, part)
-        for noun, part in _parts(project, key)
-    }
-    drawn = "".join(sha256_file(path) for path in sorted(TEMPLATES.glob("report.*")))
-    return Recipe(STEP.version, settings={"template": sha256_bytes(drawn.encode())}, inputs=inputs)
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in tqdm(keys, desc="report", unit="page", disable=None, file=sys.stderr):
-        with STEP.writing(project, key) as folder:
-            write_bytes(folder / REPORT, page(project, key).encode())
+def _trainings(given: Given) -> Mapping[str, AdapterTraining]:
+    keys = given.keys("lora_adapter")
+    return {name_of(key): given.read(AdapterTraining, "lora_adapter", key) for key in keys}
 
 
 STEP = Step(
     noun="report",
-    needs=(
-        "offers",
-        "auxiliary_datasets",
-        "gradient_sketches",
-        "target_sketches",
-        "kernel_matrix",
-        "transfer_matrix",
-        "kmm_weights",
-        "valuation_decision",
-        "lora_adapter",
-        "decision_outcome",
-    ),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        parts=(
+            Part("offers", (Offers,)),
+            Part(DATASETS, (DatasetCard,), offered),
+            Part(TARGETS, keys=same),
+            Part(SKETCHES, keys=sketched),
+            Part("kernel_matrix", (Kernel,)),
+            Part("transfer_matrix", (Transfer,)),
+            Part(VALUES, keys=_values),
+            Part("valuation_decision", (Decision,), same),
+            Part("lora_adapter", (AdapterTraining,), _trained),
+            Part("decision_outcome", (Outcome,), same),
+        ),
+        facts=(Fact("template", _template),),
+    ),
+    writes=(Page,),
     make=_make,
     version="2",  # 2: by any policy and method
 )

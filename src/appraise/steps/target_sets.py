@@ -11,104 +11,76 @@ sizes nor their seed change what is offered. Rows that `where` leaves out do not
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from tqdm import tqdm
-
-from appraise.errors import ArtifactError, OfferError
-from appraise.examples.lengths import TOKENIZER, TokenCounter, length_settings
+from appraise.errors import OfferError
+from appraise.examples.lengths import TokenCounter
+from appraise.examples.reading import SourceExamples, read_examples
 from appraise.examples.rules import Limits
-from appraise.examples.sources import SourceExamples, read_examples
 from appraise.examples.targets import check_readable, place, split_target
 from appraise.examples.verdicts import Validation
-from appraise.project import Project, Recipe
-from appraise.records import examples as tables
+from appraise.project import Project
+from appraise.project.keys import target_of
+from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.cards import TargetCard
 from appraise.records.fingerprints import Fingerprints
-from appraise.settings.data import Component, Source
-from appraise.steps.step import Step, each_target
-from appraise.storage.files import sha256_file
+from appraise.records.tables import SPLITS, TokenizerFile
+from appraise.settings.data import Component
+from appraise.steps.base_model import FORMAT
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Record, Step, each_target
 
-FINGERPRINTS = Fingerprints.FILE
+
+def _pairs(project: Project, _: str) -> bool:
+    return project.params.gradient_sketches.objective.pairs
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    target = project.params.target_sets[key]
-    inputs = {f"base_model/{TOKENIZER}": project.content("base_model", file=TOKENIZER)}
-    for component in target.components:
-        path = project.root / component.source.split("::")[-1]
-        if component.sha256 is None and path.is_file():  # not pinned: the file decides
-            inputs[f"source of {component.name}"] = sha256_file(path)
-    settings = {
-        "target": target.model_dump(mode="json"),
-        "base_model": length_settings(project.params.base_model),
-        "max_row_bytes": project.params.auxiliary_datasets.max_row_bytes,
-        **pair_settings(project),
-        **conversation_settings(target.components),
+# Whether a row must have a worse answer: all that tables of examples need of the objective.
+PAIRS = Fact("pairs", _pairs, settings=("gradient_sketches.objective",))
+
+
+def token_counter(given: Given) -> TokenCounter:
+    """The base model's tokenizer, to count with."""
+    return TokenCounter(given.read(TokenizerFile, "base_model").path, given.params.base_model)
+
+
+def _sources(project: Project, key: str) -> dict[str, Path]:
+    """Local sources that are not pinned by a hash: the file decides."""
+    components = project.params.target_sets[target_of(key)].components
+    paths = {
+        component.name: project.root / component.source.split("::")[-1]
+        for component in components
+        if component.sha256 is None
     }
-    return Recipe(STEP.version, settings=settings, inputs=inputs)
+    return {name: path for name, path in paths.items() if path.is_file()}
 
 
-def needs_pairs(project: Project) -> bool:
-    """Whether the objective compares a better answer with a worse one."""
-    return project.params.gradient_sketches.objective.kind == "dpo"
-
-
-def pair_settings(project: Project) -> dict[str, bool]:
-    """What of the objective matters to tables of examples, for a step's recipe."""
-    return {"pairs": True} if needs_pairs(project) else {}
-
-
-def conversation_settings(sources: Iterable[Source]) -> dict[str, str]:
-    """How conversations stand in a table of examples, for a step's recipe; {} without any."""
-    return {"conversations": "column"} if any(one.messages for one in sources) else {}
-
-
-def token_counter(project: Project) -> TokenCounter:
-    """The base model's tokenizer, to count with.
-
-    Raises:
-        ArtifactError: it has not been made or is damaged.
-    """
-    expected = project.content("base_model", file=TOKENIZER)
-    path = project.folder("base_model") / TOKENIZER
-    found = sha256_file(path)
-    if found != expected:
-        raise ArtifactError(
-            f"base_model: expected {TOKENIZER} with SHA-256 {expected[:12]}…, found "
-            f"{found[:12]}…; run `appraise base-model` again"
-        )
-    return TokenCounter(path, project.params.base_model)
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    counter = token_counter(project)
-    for key in tqdm(keys, desc="target_sets", unit="target", disable=None, file=sys.stderr):
-        target = project.params.target_sets[key]
-        with STEP.writing(project, key) as folder:
-            made = split_target(key, target, _parts(project, key, counter))
-            for split, examples in made.splits.items():
-                if examples:
-                    tables.write(folder / tables.split_file(split), examples)
-            Fingerprints(made.fingerprints).write(folder)
-            TargetCard(target.title, made.components).write(folder)
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        target = given.params.target_sets[given.key]
+        made = split_target(given.key, target, _parts(given, token_counter(given)))
+        records: list[Record] = [
+            SPLITS[split].of(examples) for split, examples in made.splits.items() if examples
+        ]
+        records += [Fingerprints(made.fingerprints), TargetCard(target.title, made.components)]
+        yield Output(given.key, tuple(records))
 
 
 def _parts(
-    project: Project, key: str, counter: TokenCounter
+    given: Given, counter: TokenCounter
 ) -> Iterator[tuple[Component, SourceExamples, Validation]]:
     """Each component with its rows and what Great Expectations says of them, read one by one."""
-    from appraise.examples.validation import validate
+    from appraise.examples.validation import validate  # three seconds of imports
 
-    pairs = needs_pairs(project)
-    target, limit = project.params.target_sets[key], project.params.auxiliary_datasets.max_row_bytes
-    limits = Limits(limit, project.params.base_model.max_length, 1, pairs)
+    pairs, target = bool(given.fact("pairs")), given.params.target_sets[given.key]
+    limit = given.params.auxiliary_datasets.max_row_bytes
+    limits = Limits(limit, given.params.base_model.max_length, 1, pairs)
     for component in target.components:
         try:
             dataset = read_examples(
                 component,
-                project.root,
+                given.root,
                 limit,
                 group=component.group,
                 seed=target.seed,
@@ -119,16 +91,21 @@ def _parts(
             validation = validate(component.name, dataset, tokens, limits)
             check_readable(component, dataset, validation, limit)
         except OfferError as error:
-            raise OfferError(f"{place(key, component)}: {error}") from None
+            raise OfferError(f"{place(given.key, component)}: {error}") from None
         yield component, dataset, validation
 
 
 STEP = Step(
     noun="target_sets",
-    needs=("base_model",),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        settings=("target_sets.*", "auxiliary_datasets.max_row_bytes", *FORMAT),
+        parts=(Part("base_model", (TokenizerFile,)),),
+        facts=(PAIRS,),
+        outside=_sources,
+    ),
+    writes=(*SPLITS.values(), Fingerprints, TargetCard),
     make=_make,
-    version="2",  # 2: the worse answer of a pair
+    version="3",  # 3: conversations are marked as such; 2: the worse answer of a pair
 )

@@ -8,18 +8,19 @@ same id wherever it is replayed, and a changed word in it is found out.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from tqdm import tqdm
+from pydantic import JsonValue
 
 from appraise.errors import ArtifactError
-from appraise.presentation.policies import method_of
-from appraise.project import Project, Recipe
+from appraise.policies import POLICIES
+from appraise.project import Project
+from appraise.project.keys import joined, target_of
+from appraise.project.reads import Fact, Given, Part, Reads, same
 from appraise.records.candidates import Candidates
 from appraise.records.cards import TargetCard
 from appraise.records.copies import CopiesSummary
-from appraise.records.decision import Asked, SetAside
+from appraise.records.decision import Asked, Decision, SetAside
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.record import read_if_there
@@ -31,70 +32,94 @@ from appraise.records.values import (
     Weight,
     WeightsTable,
 )
+from appraise.steps.dataset_values import METHOD_NAMES
 from appraise.steps.deciding import Grounds, decide
 from appraise.steps.evidence import evidence
-from appraise.steps.step import Step, each_target
+from appraise.steps.gradient_sketches import usable
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
 
+DATASETS, VALUES, SUBSETS = "auxiliary_datasets", "dataset_values", "selected_subset"
+
+# The settings that a decision states, whole sections.
 SECTIONS = (
     "base_model",
     "near_copies",
     "gradient_sketches",
+    "candidates",
     "kernel_matrix",
+    "dataset_values",
     "kmm_weights",
     "selected_subset",
 )
 
 
-def values_part(target: str, method: str | None) -> tuple[str, str] | None:
-    """Noun and key of the partition with a method's values; None where a policy looks at none."""
-    if method is None:
-        return None
-    return ("kmm_weights", target) if method == "kmm" else ("dataset_values", f"{target}/{method}")
+def offered(project: Project, _: str = "") -> list[str]:
+    """The datasets on offer, sorted."""
+    return sorted(project.read(Offers, "offers").by_id)
 
 
-def _parts(project: Project, target: str) -> list[tuple[str, str]]:
-    """The partitions that are read."""
-    values = values_part(target, method_of(project.params.selected_subset.decide_by))
-    parts = [
-        ("offers", ""),
-        ("near_copies", ""),
-        ("candidates", ""),
-        ("kernel_matrix", ""),
-        ("target_sets", target),
+def sketched(project: Project, _: str = "") -> list[str]:
+    """The datasets of which a sketch was tried: all but those that were set aside before."""
+    return sorted(usable(project))
+
+
+def _values(project: Project, key: str) -> list[str]:
+    """The values that the decision rests on; none where its policy reads none."""
+    method = POLICIES[project.params.selected_subset.decide_by].method
+    return [] if method is None else [joined(target_of(key), method)]
+
+
+def _purchases(project: Project, key: str) -> list[str]:
+    return [joined(key, policy) for policy in project.params.policies()]
+
+
+def _policies(project: Project, _: str) -> list[str]:
+    return list(project.params.policies())
+
+
+def _set_aside(project: Project, _: str) -> JsonValue:
+    """Datasets that did not come as far as a valuation, with the step that stopped them."""
+    pool = project.read(Offers, "offers")
+    stopped: list[JsonValue] = [
+        {"id": entry.id, "step": "offers", "reason": entry.reason} for entry in pool.set_aside
     ]
-    parts += [values] if values else []
-    parts += [("selected_subset", f"{target}/{policy}") for policy in project.params.policies()]
-    for dataset in sorted(Offers.read(project.open("offers")).by_id):
-        parts.append(("auxiliary_datasets", dataset))
-        if project.set_aside("auxiliary_datasets", dataset) is None:
-            parts.append(("gradient_sketches", dataset))
-    return parts
+    for dataset in sorted(pool.by_id):
+        for noun in (DATASETS, "gradient_sketches"):
+            why = project.set_aside(noun, dataset)
+            if why is not None:
+                stopped.append({"id": dataset, "step": noun, "reason": why})
+                break
+    return stopped
 
 
-def grounds(project: Project, target: str) -> Grounds:
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        yield Output(given.key, (decide(_grounds(given)),))
+
+
+def _grounds(given: Given) -> Grounds:
     """What the steps before say of a target.
 
     Raises:
         ArtifactError: something is missing, damaged, or of another pool.
     """
-    policy = project.params.selected_subset.decide_by
-    part = values_part(target, method_of(policy))
-    folder = project.open(*part) if part else None
-    kernel, offers = Kernel.read(project.open("kernel_matrix")), Offers.read(project.open("offers"))
-    purchases = {
-        name: Subset.read(project.open("selected_subset", f"{target}/{name}"))
-        for name in project.params.policies()
-    }
-    subset, table = purchases[policy], read_if_there(WeightsTable, folder)
+    target, policies = given.key, given.fact("policies")
+    policy = POLICIES[given.params.selected_subset.decide_by]
+    keys = given.keys(VALUES)
+    folder = given.folder(VALUES, keys[0]) if keys else None
+    kernel, offers = given.read(Kernel, "kernel_matrix"), given.read(Offers, "offers")
+    purchases = {name: given.read(Subset, SUBSETS, joined(target, name)) for name in policies}
+    subset, table = purchases[policy.name], read_if_there(WeightsTable, folder)
     weights = table.weights() if table is not None else _by_score(subset, kernel, target, offers)
     _check_same(target, weights, offers, subset)
     owners, entries = read_if_there(OwnersTable, folder), read_if_there(EntriesTable, folder)
     return Grounds(
         target=target,
-        title=TargetCard.read(project.open("target_sets", target)).title,
-        asked=_asked(project, subset),
+        title=given.read(TargetCard, "target_sets", target).title,
+        asked=_asked(given, subset),
         offers=offers,
-        method=method_of(policy),
+        method=policy.method,
         weights=weights,
         certificate=read_if_there(ProgramCertificate, folder),
         owners=tuple(owners.owners()) if owners else None,
@@ -102,11 +127,11 @@ def grounds(project: Project, target: str) -> Grounds:
         subset=subset,
         purchases=purchases,
         kernel=kernel,
-        copies=CopiesSummary.read(project.open("near_copies")),
-        candidates=Candidates.read(project.open("candidates")),
-        set_aside=tuple(_set_aside(project, offers)),
-        contents={name: project.content("auxiliary_datasets", name) for name in weights},
-        evidence=evidence(project, _parts(project, target)),
+        copies=given.read(CopiesSummary, "near_copies"),
+        candidates=given.read(Candidates, "candidates"),
+        set_aside=tuple(SetAside(**each) for each in given.fact("set_aside")),
+        contents={name: given.sha256(DATASETS, name) for name in weights},
+        evidence=evidence(given),
     )
 
 
@@ -141,52 +166,36 @@ def _check_same(target: str, weights: Mapping[str, Weight], offers: Offers, subs
         )
 
 
-def _asked(project: Project, subset: Subset) -> Asked:
-    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
-    policies = project.params.policies()
-    return Asked(k=subset.k, budget=subset.budget, policies=policies, params=sections)
-
-
-def _set_aside(project: Project, pool: Offers) -> Iterator[SetAside]:
-    """Datasets that did not come as far as a valuation, with the step that stopped them."""
-    for entry in pool.set_aside:
-        yield SetAside(id=entry.id, step="offers", reason=entry.reason)
-    for dataset in sorted(pool.by_id):
-        for noun in ("auxiliary_datasets", "gradient_sketches"):
-            why = project.set_aside(noun, dataset)
-            if why is not None:
-                yield SetAside(id=dataset, step=noun, reason=why)
-                break
-
-
-def _recipe(project: Project, key: str) -> Recipe:
-    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
-    settings = {"policies": list(project.params.policies()), "params": sections}
-    return Recipe(STEP.version, settings, evidence(project, _parts(project, key)))
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in tqdm(keys, desc="valuation_decision", unit="target", disable=None, file=sys.stderr):
-        with STEP.writing(project, key) as folder:
-            decide(grounds(project, key)).write(folder)
+def _asked(given: Given, subset: Subset) -> Asked:
+    sections = {name: getattr(given.params, name).model_dump(mode="json") for name in SECTIONS}
+    return Asked(
+        k=subset.k, budget=subset.budget, policies=tuple(given.fact("policies")), params=sections
+    )
 
 
 STEP = Step(
     noun="valuation_decision",
-    needs=(
-        "offers",
-        "target_sets",
-        "auxiliary_datasets",
-        "near_copies",
-        "gradient_sketches",
-        "candidates",
-        "kernel_matrix",
-        "kmm_weights",
-        "selected_subset",
-    ),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        settings=SECTIONS,
+        parts=(
+            Part("offers"),
+            Part("target_sets", keys=same),
+            Part(DATASETS, keys=offered),
+            Part("near_copies"),
+            Part("gradient_sketches", keys=sketched),
+            Part("candidates"),
+            Part("kernel_matrix"),
+            Part(VALUES, keys=_values),
+            Part(SUBSETS, keys=_purchases),
+        ),
+        facts=(
+            Fact("policies", _policies, settings=METHOD_NAMES),
+            Fact("set_aside", _set_aside, nouns=("offers", DATASETS, "gradient_sketches")),
+        ),
+    ),
+    writes=(Decision,),
     make=_make,
     version="4",  # 4: a record with a schema, by any policy and method; 3: objective, owners, …
 )
