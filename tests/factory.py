@@ -20,6 +20,7 @@ from appraise.examples.auxiliary import Lengths
 from appraise.examples.example import Example
 from appraise.numerics.projection import Distortion
 from appraise.project import Project, Recipe
+from appraise.project.manifest import Input
 from appraise.records import examples as tables
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.cards import ComponentCounts, DatasetCard, DatasetCounts, TargetCard
@@ -67,10 +68,10 @@ def put(
     key: str,
     *records: Writes,
     settings: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Mapping[Input, str] | None = None,
 ) -> None:
     """Write a partition: nothing but these records."""
-    recipe = Recipe("1", dict(settings or {"made": "up"}), dict(inputs or {}))
+    recipe = Recipe("1", dict(settings or {"made": "up"}), inputs=dict(inputs or {}))
     with project.writing(noun, key, recipe) as folder:
         for record in records:
             record.write(folder)
@@ -79,8 +80,8 @@ def put(
 def changed(project: Project, noun: str, key: str, *records: Writes) -> None:
     """Write a partition again, some of its files in place of what they were."""
     folder, manifest = project.folder(noun, key), project.manifest(noun, key)
-    files = {name: (folder / name).read_bytes() for name in manifest["files"]}
-    recipe = Recipe(manifest["version"], manifest["settings"], manifest["inputs"])
+    files = {name: (folder / name).read_bytes() for name in manifest.files}
+    recipe = manifest.recipe
     with project.writing(noun, key, recipe) as anew:
         for name, content in files.items():
             (anew / name).write_bytes(content)

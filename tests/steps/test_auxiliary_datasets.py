@@ -370,7 +370,8 @@ def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> Non
     make(project)
     reason = str(project.set_aside("auxiliary_datasets", "good"))
     assert (
-        "expected pairs of a better and a worse answer for the objective dpo, found nei" in reason
+        "expected pairs of a better and a worse answer, which gradient_sketches.objective "
+        "compares, found neither `rejected` nor `choices`" in reason
     )
     assert "add the template of the worse answer" in reason
     assert "30 no_preference" in str(project.set_aside("auxiliary_datasets", "single"))

@@ -72,9 +72,9 @@ def read_examples(
     templates = RowTemplates.of(source, group, seed)
     if pairs and not templates.gives_pairs:
         raise OfferError(
-            f"{source.source}: expected pairs of a better and a worse answer for the objective "
-            "dpo, found neither `rejected` nor `choices`; add the template of the worse answer, or "
-            "of choices of which a wrong one is drawn"
+            f"{source.source}: expected pairs of a better and a worse answer, which "
+            "gradient_sketches.objective compares, found neither `rejected` nor `choices`; add the "
+            "template of the worse answer, or of choices of which a wrong one is drawn"
         )
     examples: list[Example] = []
     unreadable: list[Unreadable] = []

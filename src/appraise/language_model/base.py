@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from pydantic import JsonValue
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -27,24 +28,16 @@ from appraise.errors import ModelError
 from appraise.language_model.lora import adapted_modules, initial_a, widths
 from appraise.language_model.placement import Placement
 from appraise.language_model.protocols import LanguageModel, Tokenizer
+from appraise.records.base_model import BaseModelFingerprint
 from appraise.settings.model import BaseModelParams, Lora
-from appraise.storage.files import (
-    read_arrays,
-    read_json,
-    sha256_file,
-    sha256_json,
-    write_arrays,
-    write_json,
-)
+from appraise.storage.files import read_arrays, read_json, sha256_file, sha256_json, write_arrays
 
 CONFIG = "config.json"
 LORA = "lora.safetensors"
-FINGERPRINT = "fingerprint.json"
 TAKEN = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 LEFT = ("*/*", "consolidated*", "adapter_*")  # other layouts of the weights, adapters
 TOKENIZER = ("*token*", "*vocab*", "*chat_template*", "*.jinja", "*.model", "merges.txt")
 ON_CPU = Placement()
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
@@ -72,7 +65,7 @@ def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
         if (width := widths(module))
     }
     write_arrays(folder / LORA, arrays, _settings(params.lora))
-    write_json(folder / FINGERPRINT, fingerprint(params, folder))
+    fingerprint(params, folder).write(folder)
 
 
 def _taken(source: Path) -> list[Path]:
@@ -83,7 +76,7 @@ def _named(path: Path, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(path.name, pattern) for pattern in patterns)
 
 
-def _settings(lora: Lora) -> dict[str, object]:
+def _settings(lora: Lora) -> dict[str, JsonValue]:
     """LoRA's settings, without those that are not given."""
     return lora.model_dump(mode="json", exclude_none=True)
 
@@ -110,7 +103,7 @@ def _check_causal(model: LanguageModel) -> None:
         )
 
 
-def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, object]:
+def fingerprint(params: BaseModelParams, folder: Path) -> BaseModelFingerprint:
     """What decides a gradient: weights, tokenizer, LoRA shape and A, and the prompt's format."""
     weights = {
         p.name: sha256_file(p) for p in sorted(folder.glob("*.safetensors")) if p.name != LORA
@@ -118,22 +111,18 @@ def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, object]:
     tokenizer = {
         path.name: sha256_file(path) for path in sorted(folder.iterdir()) if _named(path, TOKENIZER)
     }
-    parts = {
-        "weights": weights,
-        "config": sha256_file(folder / CONFIG),
-        "tokenizer": tokenizer,
-        "lora": _settings(params.lora),
-        "lora_a": sha256_file(folder / LORA),
-        "format": params.model_dump(
-            mode="json", include={"prompt", "completion", "chat", "max_length"}
-        ),
-    }
-    return {**parts, "fingerprint": sha256_json(parts)}
-
-
-def read_fingerprint(folder: Path) -> str:
-    """The fingerprint of a base model that was prepared."""
-    return str(read_json(folder / FINGERPRINT)["fingerprint"])
+    names = {"prompt", "completion", "chat", "max_length"}
+    stated = BaseModelFingerprint(
+        fingerprint="",
+        weights=weights,
+        config=sha256_file(folder / CONFIG),
+        tokenizer=tokenizer,
+        lora=_settings(params.lora),
+        lora_a=sha256_file(folder / LORA),
+        format=params.model_dump(mode="json", include=names),
+    )
+    parts = stated.model_dump(mode="json", exclude={"fingerprint"})
+    return stated.model_copy(update={"fingerprint": sha256_json(parts)})
 
 
 @contextlib.contextmanager
@@ -220,12 +209,17 @@ def load(folder: Path, placement: Placement = ON_CPU) -> LanguageModel:
     """
     disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
     quantised = (folder / CONFIG).is_file() and "quantization_config" in read_json(folder / CONFIG)
-    how: dict[str, Any] = {"dtype": "auto" if quantised else placement.dtype}
-    if quantised or placement.spread:
-        how["device_map"] = "auto" if placement.spread else {"": placement.device}
+    mapped = quantised or placement.spread
+    where = "auto" if placement.spread else {"": placement.device}
     try:
         made: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), output_loading_info=True, use_safetensors=True, **_LOCAL, **how
+            str(folder),
+            output_loading_info=True,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype="auto" if quantised else placement.dtype,
+            device_map=where if mapped else None,
         )
     except ImportError as error:
         raise ModelError(
@@ -244,7 +238,7 @@ def load(folder: Path, placement: Placement = ON_CPU) -> LanguageModel:
             f"{', '.join(sorted(loaded['missing_keys'])[:3])}; take the whole model"
         )
     keep_unpacked(model)
-    placed = model if "device_map" in how else model.to(placement.device)
+    placed = model if mapped else model.to(placement.device)
     return placed.eval().requires_grad_(False)
 
 
@@ -267,7 +261,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         ModelError: there is none, or the package that reads it is missing.
     """
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
             f"base_model: expected a tokenizer, found {' '.join(str(error).split())[:200]}"

@@ -135,7 +135,7 @@ class AdaptedModel(Module, Protocol):
     """A language model with a LoRA of PEFT, under PEFT's name `default`."""
 
     @property
-    def peft_config(self) -> dict[str, Any]:
+    def peft_config(self) -> Mapping[str, Any]:
         """`LoraConfig` of each adapter, by its name."""
         ...
 

@@ -33,6 +33,7 @@ from appraise.numerics.projection import (
     measured_distortion,
 )
 from appraise.records import examples as tables
+from appraise.records.base_model import BaseModelFingerprint
 from appraise.records.sketch import MadeAlike, SampledCompletion, Sketch, SketchMeta
 from appraise.settings.model import BaseModelParams
 from appraise.settings.sketches import SketchSettings
@@ -158,7 +159,7 @@ class Sketcher:
         objective: Preparing,
     ) -> None:
         self.params, self.settings, self._objective = params, settings, objective
-        self.fingerprint = base.read_fingerprint(folder)
+        self.fingerprint = BaseModelFingerprint.read(folder).fingerprint
         self.tokenizer = base.load_tokenizer(folder)
         self.model = base.load(folder, Placement.of(settings.device, settings.dtype))
         self.a = base.read_lora(folder)

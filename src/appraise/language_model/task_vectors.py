@@ -107,7 +107,7 @@ def task_vector(
 
 def _parameters(adapted: AdaptedModel, names: Iterable[str]) -> torch.Tensor:
     """All A and B, (size,) float32 on the CPU."""
-    modules: dict[str, Any] = dict(adapted.get_base_model().named_modules())
-    layers = [modules[name] for name in sorted(names)]
+    modules = dict(adapted.get_base_model().named_modules())
+    layers: list[Any] = [modules[name] for name in sorted(names)]
     parts = [part["default"].weight for layer in layers for part in (layer.lora_A, layer.lora_B)]
     return torch.cat([part.detach().float().cpu().reshape(-1) for part in parts])

@@ -81,7 +81,7 @@ class Grpo(Objective):
         model = run.adapted.get_base_model()
         sample, tally = self._sampler(model, run.tokenizer, base), Tally()
 
-        def rollouts(prompts: Sequence[str], _: GRPOTrainer) -> dict[str, Any]:
+        def rollouts(prompts: Sequence[str], _: GRPOTrainer) -> dict[str, object]:
             """For each prompt, which comes once for each completion, as TRL wants it."""
             model.eval()
             numbers = [int(prompt) for prompt in prompts[:: self.generations]]

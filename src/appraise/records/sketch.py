@@ -124,7 +124,7 @@ class SketchMeta:
                 "run the step again"
             ) from None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As the file has it."""
         stated = asdict(self)
         return stated | stated.pop("alike")
