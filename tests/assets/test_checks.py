@@ -23,6 +23,7 @@ from appraise.records.cards import ValidationChecks
 from appraise.records.kernel import Kernel
 from appraise.records.sketch import Sketch
 from appraise.records.subset import Subset
+from appraise.records.tables import DatasetExamples
 from appraise.records.values import ProgramCertificate, WeightsTable
 
 ALL = {check.name: check for shown in SHOWN.values() for check in shown.checks}
@@ -93,7 +94,7 @@ def test_bad_examples_are_noticed(project: Project, fault: str) -> None:
         rows[1] = replace(rows[1], id=rows[0].id)
     else:
         rows = rows[:2]
-    kept = factory.ExamplesFile("examples.parquet", rows)
+    kept = DatasetExamples.of(rows)
     changed(project, "auxiliary_datasets", "csqa", kept)
     verdict = checks.datasets_valid(project)
     assert not verdict.passed
@@ -122,14 +123,19 @@ def test_what_is_no_kernel_is_noticed(project: Project, i: int, j: int, value: f
 
 
 def test_a_weight_that_is_not_optimal_is_noticed(project: Project) -> None:
-    folder = project.open("kmm_weights", TARGET)
+    folder = project.open("dataset_values", f"{TARGET}/kmm")
     certificate = ProgramCertificate.read(folder)
     loose = certificate.model_copy(update={"tolerance": 1e-6})
-    changed(project, "kmm_weights", TARGET, loose)
+    changed(project, "dataset_values", f"{TARGET}/kmm", loose)
     verdict = checks.certificate_within_tolerance(project)
     assert verdict.passed, verdict.metadata
     table = WeightsTable.read(folder).table
-    changed(project, "kmm_weights", TARGET, WeightsTable(table.assign(weight=1.01 * table.weight)))
+    changed(
+        project,
+        "dataset_values",
+        f"{TARGET}/kmm",
+        WeightsTable(table.assign(weight=1.01 * table.weight)),
+    )
     verdict = checks.certificate_within_tolerance(project)
     assert not verdict.passed
     assert records(verdict, "targets")[0]["optimal"] is False
@@ -140,7 +146,7 @@ def test_an_overlap_with_the_test_split_is_noticed(project: Project) -> None:
     test = tables.read(project.folder("target_sets", TARGET) / "test.parquet")
     rows = tables.read(project.folder("auxiliary_datasets", bought[0]) / "examples.parquet")
     rows[4] = replace(rows[4], prompt=str(test[2].prompt).upper())
-    kept = factory.ExamplesFile("examples.parquet", rows)
+    kept = DatasetExamples.of(rows)
     changed(project, "auxiliary_datasets", bought[0], kept)
     verdict = checks.no_overlap_with_test(project)
     assert not verdict.passed

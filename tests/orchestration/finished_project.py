@@ -12,8 +12,10 @@ from fake_pipeline import make_project  # type: ignore[import-not-found]
 from steps import fabricated  # type: ignore[import-not-found]
 
 from appraise.project import Project
+from appraise.project.manifest import Input
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.subset import Subset
+from appraise.records.tables import SPLITS, DatasetExamples
 from appraise.steps.flow import step
 from appraise.steps.runner import run
 from appraise.storage.files import write_arrays, write_json
@@ -35,13 +37,13 @@ def valued(root: Path, **sections: dict[str, Any]) -> Project:
     make_project(root)
     project: Project = fabricated.project(root, **sections)
     splits = (
-        factory.ExamplesFile(f"{split}.parquet", factory.examples(split, number))
-        for number, split in enumerate(("value", "train", "test"))
+        split.of(factory.examples(name, number))
+        for number, (name, split) in enumerate(SPLITS.items())
     )
     factory.changed(project, "target_sets", TARGET, *splits)
     for number, key in enumerate(project.partitions("auxiliary_datasets"), start=10):
         if project.set_aside("auxiliary_datasets", key) is None:
-            kept = factory.ExamplesFile("examples.parquet", factory.examples(key, number))
+            kept = DatasetExamples.of(factory.examples(key, number))
             factory.changed(project, "auxiliary_datasets", key, kept)
     for key in project.partitions("gradient_sketches"):
         factory.put(project, "gradient_sketches", key, factory.drawn_sketch(4, seed=len(key)))
@@ -66,12 +68,12 @@ def trained(project: Project, steps: int = 60) -> None:
     for policy in POLICIES:
         key = f"{TARGET}/{policy}"
         bought = Subset.read(project.folder("selected_subset", key)).datasets
-        settings = {"steps": steps, "datasets": sorted(bought)}
+        facts = {"datasets": sorted(bought)}
         training = AdapterTraining.read(project.folder("lora_adapter", key))
         made = (training.model_copy(update={"steps": steps}), Adapter(steps))
-        factory.put(project, "lora_adapter", key, *made, settings=settings)
-        file = "adapter_model.safetensors"
-        adapter = {f"lora_adapter/{key}/{file}": project.content("lora_adapter", key, file)}
+        factory.put(project, "lora_adapter", key, *made, facts=facts)
+        file = Input("lora_adapter", key, "adapter_model.safetensors")
+        adapter = {file: project.content(file.noun, file.key, file.file)}
         folder = project.folder("evaluation", key)
         scored = (ItemsTable.read(folder), EvaluationMetrics.read(folder))
         factory.put(project, "evaluation", key, *scored, inputs=adapter)

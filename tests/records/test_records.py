@@ -22,20 +22,24 @@ from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.outcome import LossTable, Outcome
 from appraise.records.program import SolvedProgram
-from appraise.records.record import Record, read_if_there
-from appraise.records.registry import RECORDS, records_of, schemas_of
+from appraise.records.record import ArrayRecord, JsonRecord, Record, TableRecord, read_if_there
 from appraise.records.subset import Subset
 from appraise.records.values import ProgramCertificate, WeightsTable
-from appraise.steps import NOUNS, decision_outcome, valuation_decision
-from appraise.steps.step import run
+from appraise.steps.flow import NOUNS, step
+from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_arrays, write_json, write_table
+
+WRITTEN = [(record, noun) for noun in NOUNS for record in step(noun).writes]
+RECORDS: list[type[Any]] = [
+    record for record in dict(WRITTEN) if issubclass(record, JsonRecord | TableRecord | ArrayRecord)
+]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made: Project = fabricated.project(tmp_path_factory.mktemp("records"))
-    for step in (valuation_decision.STEP, decision_outcome.STEP):
-        run(step, made)
+    for noun in ("valuation_decision", "decision_outcome"):
+        run(step(noun), made)
     return made
 
 
@@ -56,7 +60,7 @@ MADE_HERE: list[Any] = [
             {"id": ["z"], "target": "t", "alignment": 0.1, "margin": 0.05, "threshold": 0.2}
         )
     ),
-    PoolGradients(np.ones((2, 3), np.float32), {"a": "0" * 64, "b": "1" * 64}),
+    PoolGradients(np.ones((2, 3), np.float32), {"a": "0" * 64, "b": "1" * 64}, "unit"),
     BaseModelFingerprint(
         fingerprint="f", weights={"model.safetensors": "0"}, config="1",
         tokenizer={"tokenizer.json": "2"}, lora={"rank": 8}, lora_a="3", format={"chat": False},
@@ -89,16 +93,8 @@ def test_what_is_read_and_written_again_has_the_same_bytes(
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
-def test_each_has_a_step_a_version_and_a_file_of_its_own(record: type[Record]) -> None:
-    assert record.STEP in NOUNS
-    assert record.SCHEMA >= 1
-    assert records_of(record.STEP)[record.FILE] is record
-
-
-def test_the_versions_of_a_step_s_files() -> None:
-    assert schemas_of("valuation_decision") == {"decision.json": 4}
-    assert schemas_of("decision_outcome") == {"outcome.json": 2, "metrics.json": 1, "loss.csv": 1}
-    assert schemas_of("lora_adapter") == {"training.json": 2}
+def test_an_error_names_the_step_that_writes_it(record: type[Record]) -> None:
+    assert (record, record.STEP) in WRITTEN
 
 
 def test_an_unknown_name_or_a_missing_one_is_one_line(project: Project, tmp_path: Path) -> None:
@@ -178,7 +174,9 @@ def test_whose_rows_were_copied_is_in_order_of_how_many() -> None:
 
 
 def test_rows_of_a_program_and_of_another_method(project: Project) -> None:
-    of_program = WeightsTable.read(project.folder("kmm_weights", fabricated.TARGET)).weights()
+    of_program = WeightsTable.read(
+        project.folder("dataset_values", f"{fabricated.TARGET}/kmm")
+    ).weights()
     assert all(row.standing and row.resampled for row in of_program.values())
     brand = of_program["drugswap_brand"]
     assert brand.standing.family == of_program["drugswap_generic"].standing.family
@@ -192,7 +190,7 @@ def test_rows_of_a_program_and_of_another_method(project: Project) -> None:
 
 def test_a_program_is_put_together_from_its_records(project: Project) -> None:
     kernel, target = Kernel.read(project.folder("kernel_matrix")), fabricated.TARGET
-    folder = project.folder("kmm_weights", target)
+    folder = project.folder("dataset_values", f"{target}/kmm")
     solved = SolvedProgram.read(folder, kernel, target)
     table = solved.weights.table.set_index("id")
     margins = solved.program.margins(table["weight"].to_numpy())

@@ -18,6 +18,7 @@ import pandas as pd
 from factory import put, sha
 
 from appraise.project import Project
+from appraise.project.manifest import Input
 from appraise.records.candidates import Candidates
 from appraise.records.cards import ValidationChecks
 from appraise.records.copies import Copied, CopiesSummary
@@ -166,7 +167,10 @@ def valuation(project: Project, relative_lambda: float = 0.2, resamples: int = 1
     G, target = gradients()
     kernel, facts = factory.kernel(G, ids, target, TARGET)
     K, c = kernel.K, kernel.C[0]
-    made_from = {f"target_sketches/{TARGET}": sha("sketch"), "gradient_sketches/csqa/x": sha("x")}
+    made_from = {
+        Input("target_sketches", TARGET): sha("sketch"),
+        Input("gradient_sketches", "csqa", "x"): sha("x"),
+    }
     put(project, "candidates", "", Candidates(ids=tuple(ids)))
     put(project, "kernel_matrix", "", kernel, facts, inputs=made_from)
     transfer = Transfer(np.where(np.eye(len(ids)) > 0, np.nan, 0.4 * K), tuple(ids))
@@ -174,7 +178,7 @@ def valuation(project: Project, relative_lambda: float = 0.2, resamples: int = 1
     helps = TransferFacts(datasets=16, left_out=0, helps=(pair,), hinders=())
     put(project, "transfer_matrix", "", transfer, helps)
     program = Program.of(kernel, relative_lambda, resamples)
-    put(project, "kmm_weights", TARGET, *program.records())
+    put(project, "dataset_values", f"{TARGET}/kmm", *program.records())
     table = factory.values(prices(), {name: provider(name) for name in ids}, c)
     put(project, "dataset_values", f"{TARGET}/alignment", table)
     return Valuation(ids, program.w, c)
@@ -239,7 +243,7 @@ class Program:
             PathKnots(lambdas, path, ids),
             EntriesTable(pd.DataFrame(entries)),
             OwnersTable(pd.DataFrame(owners)),
-            Resamples(self.samples, self.samples > 0, self.samples, ids),
+            Resamples(self.samples, ids, self.samples > 0, self.samples),
         ]
 
     def table(self) -> WeightsTable:
@@ -346,7 +350,7 @@ def subsets(project: Project, found: Valuation, barred: Mapping[str, str] | None
 def datasets(project: Project) -> None:
     """Write offers, the target's card, auxiliary_datasets (boolq set aside) and sketches."""
     offered = pool()
-    put(project, "offers", "", offered, inputs={"pool": sha("pool")})
+    put(project, "offers", "", offered)
     card = factory.target_card("A clinic's help desk", "mmlu_clinical", "boolq", "siqa")
     put(project, "target_sets", TARGET, card)
     copied: dict[str, Copied] = {}
@@ -360,7 +364,10 @@ def datasets(project: Project) -> None:
             continue
         put(project, "auxiliary_datasets", name, *records)
         copied[name] = Copied(rows=512, copied=0, of={})
-        inputs = {f"auxiliary_datasets/{name}": sha(name), "base_model": sha("model")}
+        inputs = {
+            Input("auxiliary_datasets", name): sha(name),
+            Input("base_model", ""): sha("model"),
+        }
         put(project, "gradient_sketches", name, factory.drawn_sketch(), inputs=inputs)
     put(project, "target_sketches", TARGET, factory.drawn_sketch())
     copied["drugswap_generic"] = Copied(rows=512, copied=207, of={"drugswap_brand": 207})

@@ -139,10 +139,10 @@ def test_same_inputs_same_bytes(project: Project, tmp_path: Path) -> None:
 
 def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    table = WeightsTable.read(project.open("kmm_weights", TARGET)).table
+    table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
     zero = dict.fromkeys(("weight", "low", "high", "chosen_probability", "signed_weight"), 0.0)
     nothing = WeightsTable(table.assign(**zero, covered_by="[]", walk_away_price=None))
-    factory.changed(project, "kmm_weights", TARGET, nothing)
+    factory.changed(project, "dataset_values", f"{TARGET}/kmm", nothing)
     for policy in fabricated.POLICIES:
         part = f"{TARGET}/{policy}"
         subset = Subset.read(project.open("selected_subset", part))

@@ -134,9 +134,9 @@ def test_a_dataset_that_may_not_be_bought_says_so(tmp_path: Path) -> None:
 
 def test_without_prices_in_the_penalty_there_is_no_price_to_walk_away_from(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    table = WeightsTable.read(project.open("kmm_weights", TARGET)).table
+    table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
     unpriced = WeightsTable(table.assign(walk_away_price=math.nan))
-    factory.changed(project, "kmm_weights", TARGET, unpriced)
+    factory.changed(project, "dataset_values", f"{TARGET}/kmm", unpriced)
     assert all(item.walk_away_price is None for item in decided(project).refused)
 
 
