@@ -69,10 +69,16 @@ def put(
     settings: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
     inputs: Mapping[Input, str] | None = None,
+    outside: Mapping[str, str] | None = None,
 ) -> None:
     """Write a partition: nothing but these records."""
-    made_up = {"made": "up"}
-    recipe = Recipe("1", dict(settings or made_up), dict(facts or {}), dict(inputs or {}))
+    recipe = Recipe(
+        "1",
+        dict(settings or {"made": "up"}),
+        dict(facts or {}),
+        dict(inputs or {}),
+        dict(outside or {}),
+    )
     _write(project, noun, key, recipe, records)
 
 

@@ -35,7 +35,7 @@ def test_every_step_is_shown() -> None:
 PICTURES = {
     "kernel_matrix": ("", ["kernel"]),
     "transfer_matrix": ("", ["transfer"]),
-    "kmm_weights": (TARGET, ["weights", "path"]),
+    "dataset_values": (f"{TARGET}/kmm", ["weights", "path"]),
     "selected_subset": (f"{TARGET}/kmm", ["frontier"]),
     "lora_adapter": (f"{TARGET}/kmm", ["training"]),
     "decision_outcome": (TARGET, ["outcome"]),
@@ -54,7 +54,7 @@ def test_pictures_are_inline(project: Project, noun: str) -> None:
 TABLES = {
     "offers": ("", "offers", 17),
     "near_copies": ("", "copies", 1),
-    "kmm_weights": (TARGET, "table", 16),
+    "dataset_values": (f"{TARGET}/kmm", "table", 16),
     "selected_subset": (f"{TARGET}/kmm", "ranking", 16),
     "valuation_decision": (TARGET, "bought", 3),
     "decision_outcome": (TARGET, "policies", 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from finished_project import TARGET, finished  # type: ignore[import-not-found]
 
-from appraise.orchestration import mlflow_content
+from appraise.orchestration.recorders import mlflow_content
 from appraise.project import Project
 from appraise.records.decision import Decision
 

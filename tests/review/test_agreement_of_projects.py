@@ -23,7 +23,7 @@ from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_table
 
 PRICES = sketched_project.PRICES | {"e": 15.0, "f": 25.0}
-STEPS = ("candidates", "kernel_matrix", "kmm_weights", "selected_subset")
+STEPS = ("candidates", "kernel_matrix", "dataset_values", "selected_subset")
 
 
 def write_value_split(project: Project, target: str, prompt: str = "what is it ?") -> None:

@@ -350,7 +350,7 @@ def subsets(project: Project, found: Valuation, barred: Mapping[str, str] | None
 def datasets(project: Project) -> None:
     """Write offers, the target's card, auxiliary_datasets (boolq set aside) and sketches."""
     offered = pool()
-    put(project, "offers", "", offered)
+    put(project, "offers", "", offered, outside={"pool": sha("pool")})
     card = factory.target_card("A clinic's help desk", "mmlu_clinical", "boolq", "siqa")
     put(project, "target_sets", TARGET, card)
     copied: dict[str, Copied] = {}
