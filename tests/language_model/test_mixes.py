@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from appraise.examples.example import Example
-from appraise.language_model.mixes import MIXES, TARGET, Draw, Losses, Mix, Planned, mix_of
+from appraise.language_model.mixes import MIXES, TARGET, Draw, Losses, Mix, Planned, Pools, mix_of
 from appraise.language_model.streams import Stream
+from appraise.project.params import Params
+from appraise.settings.section import describe
 from appraise.settings.training import LoraAdapterParams
 
 
@@ -64,6 +69,40 @@ def test_each_mix_draws_what_it_is_asked_for() -> None:
             mix.observe(step, Losses(1.0))
         assert mix.ahead in (True, False)
     assert MIXES["planned"] is Planned
+
+
+def test_a_mix_of_ones_own_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class First(Planned):
+        """Of every dataset its first example alone."""
+
+        def __init__(self, pools: Pools, wanted: LoraAdapterParams) -> None:
+            super().__init__({name: examples[:1] for name, examples in pools.items()}, wanted)
+
+    monkeypatch.setitem(MIXES, "first", First)
+    section = params(mix="first").lora_adapter
+    mix = mix_of({"a": pool("a", 5), "b": pool("b", 5)}, section)
+    assert mix is not None
+    assert {draw.example.id for draw in mix.draw(0)} == {"a0", "b0"}
+
+
+def test_a_mix_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ValidationError) as raised:
+        params(mix="none")
+    assert "lora_adapter: Value error, mix: expected one of planned, found 'none'" in describe(
+        raised.value
+    )
+
+
+def params(**section: Any) -> Params:
+    target = {"title": "T", "components": [{"name": "c", "source": "x.jsonl"}]}
+    return Params.model_validate(
+        {
+            "base_model": {"source": "m"},
+            "offers": {"pool": "pool.yaml"},
+            "target_sets": {"t": target},
+            "lora_adapter": section,
+        }
+    )
 
 
 def test_a_stream_makes_each_step_once_and_forgets_it() -> None:

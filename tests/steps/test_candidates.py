@@ -10,7 +10,8 @@ from sketched_project import D, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
-from appraise.numerics.kmm import solve
+from appraise.numerics.kmm import solve_program
+from appraise.numerics.program import Program
 from appraise.project import Project
 from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.candidates import STEP
@@ -54,8 +55,9 @@ def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
     for i, target in enumerate(("t", "u")):
         g = kernel.mean_gradient(drawn(1000 + i))
         c, p = G @ g, prices / prices.mean()
-        whole = solve(G @ G.T, c, float(g @ g), lam=0.2 * (c / p).max(), penalties=p).weights
-        table = read_table(project.open("kmm_weights", target) / "weights.parquet")
+        program = Program(G @ G.T, c, float(g @ g), p)
+        whole = solve_program(program, 0.2 * (c / p).max()).weights
+        table = read_table(project.open("dataset_values", f"{target}/kmm") / "weights.parquet")
         found = dict(zip(table["id"], table["weight"], strict=True))
         assert set(found) == set(chosen)
         for name, weight in zip(IDS, whole, strict=True):

@@ -1,3 +1,5 @@
+"""What datasets are worth by each method: certified, consistent, and made anew when they must be."""
+
 from __future__ import annotations
 
 import json
@@ -7,20 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from appraise.steps.kmm_weights import STEP
 from sketched_project import PRICES, rows, sketched, write_offers, write_params, write_sketch
 
 from appraise.errors import ArtifactError, OfferError
-from appraise.numerics.kmm import certify
+from appraise.numerics.kmm import certify_program
 from appraise.numerics.optimum import NOTHING_SERVES
+from appraise.numerics.program import Program
 from appraise.project import Project
 from appraise.steps import candidates, kernel_matrix
+from appraise.steps.dataset_values import STEP
 from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
+KEYS = ("t/alignment", "t/kmm", "u/alignment", "u/kmm")
 
-def valued(root: Path, **kmm: Any) -> Project:
-    project = sketched(root, dataset_values={"bootstraps": 20} | kmm)
+
+def valued(root: Path, bootstraps: int = 20, **kmm: Any) -> Project:
+    project = sketched(root, dataset_values={"bootstraps": bootstraps}, kmm_weights=kmm)
     run(candidates.STEP, project)
     run(kernel_matrix.STEP, project)
     run(STEP, project)
@@ -28,7 +33,9 @@ def valued(root: Path, **kmm: Any) -> Project:
 
 
 def table(project: Project, target: str = "t") -> pd.DataFrame:
-    return read_table(project.open("kmm_weights", target) / "weights.parquet").set_index("id")
+    return read_table(
+        project.open("dataset_values", f"{target}/kmm") / "weights.parquet"
+    ).set_index("id")
 
 
 @pytest.mark.parametrize("penalty", ["uniform", "price"])
@@ -36,19 +43,14 @@ def test_certificate_can_be_recomputed_from_the_files(tmp_path: Path, penalty: s
     project = valued(tmp_path, penalty=penalty)
     kernel, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
     for row, target in enumerate(("t", "u")):
-        stated = read_json(project.open("kmm_weights", target) / "certificate.json")
+        stated = read_json(project.open("dataset_values", f"{target}/kmm") / "certificate.json")
         found = table(project, target)
         assert list(found.index) == meta["ids"]
         data = kernel["K"], kernel["C"][row], float(kernel["tau"][row])
+        penalties = found["penalty"].to_numpy()
         for weights, facts in (("weight", stated), ("signed_weight", stated["signed"])):
-            again = certify(
-                *data,
-                found[weights].to_numpy(),
-                facts["lambda"],
-                found["penalty"].to_numpy(),
-                facts["ridge"],
-                facts["nonnegative"],
-            )
+            program = Program(*data, penalties, facts["ridge"], facts["nonnegative"])
+            again = certify_program(program, found[weights].to_numpy(), facts["lambda"])
             differing = {name for name, value in again.as_json().items() if facts[name] != value}
             assert differing <= {"relative_lambda"}  # stated as asked, 0.2, not as divided
             assert max(abs(again.gap), again.kkt_violation) < 1e-12
@@ -105,7 +107,7 @@ def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
         project = valued(tmp_path / name)
-        contents.append([project.content("kmm_weights", target) for target in ("t", "u")])
+        contents.append([project.content("dataset_values", key) for key in KEYS])
     assert contents[0] == contents[1]
 
 
@@ -116,7 +118,7 @@ def test_what_costs_a_new_valuation_and_what_does_not(tmp_path: Path) -> None:
     write_offers(project, PRICES | {"zzz": 1.0})  # offered, but not in the kernel
     assert run(STEP, project).made == ()
     write_offers(project, PRICES | {"c": 31.0})
-    assert run(STEP, project).made == ("t", "u")
+    assert run(STEP, project).made == KEYS
     assert run(STEP, write_params(tmp_path, kmm_weights={"relative_lambda": 0.3})).made
 
 
@@ -132,7 +134,7 @@ def test_a_price_that_cannot_be_a_penalty_is_named(tmp_path: Path, price: float)
 def test_a_free_dataset_is_fine_with_the_uniform_penalty(tmp_path: Path) -> None:
     project = valued(tmp_path, penalty="uniform")
     write_offers(project, PRICES | {"c": 0.0})
-    assert run(STEP, project).made == ("t", "u")
+    assert run(STEP, project).made == KEYS
 
 
 def test_a_dataset_without_an_offer_is_named(tmp_path: Path) -> None:
