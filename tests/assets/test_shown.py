@@ -95,6 +95,13 @@ def test_a_decision_by_alignment_is_shown_too(by_rank: Project, noun: str) -> No
     assert normalize_metadata(SHOWN[noun].describe(by_rank, TARGET))
 
 
+def test_values_without_a_program_show_no_proof(by_rank: Project) -> None:
+    found = SHOWN["dataset_values"].describe(by_rank, f"{TARGET}/alignment")
+    assert set(found) == {"weights", "table", "positive"}
+    assert found["weights"].md_str.startswith("![Alignment of each dataset")
+    assert normalize_metadata(found)
+
+
 def test_a_decision_by_alignment_says_its_policy_and_ranks(by_rank: Project) -> None:
     found = SHOWN["valuation_decision"].describe(by_rank, TARGET)
     assert found["policy"] == "one_step"

@@ -118,7 +118,7 @@ RANKED = Ranking(rank=5, of=16, method="alignment", outcome="beyond_k", bought=3
         (
             {"outcome": "no_score"},
             "no_score",
-            "It comes 5th of 16 by alignment, and nothing speaks for it.",
+            "It comes 5th of 16 by alignment, and its value is not above zero.",
         ),
         ({"ineligible": "no."}, "ineligible", "It may not be bought: no."),
         ({"method": "task_vectors"}, "beyond_k", "It comes 5th of 16 by task vectors; three were"),
