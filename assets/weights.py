@@ -7,8 +7,9 @@ from pathlib import Path
 from appraise.assets import checks
 from appraise.assets.tables import Metadata, picture, table
 from appraise.orchestration.pipeline import Check, Shown
-from appraise.presentation.valuation_pictures import path_picture, weights_picture
+from appraise.presentation.valuation_pictures import measure_of, path_picture, weights_picture
 from appraise.project import Project
+from appraise.project.keys import name_of
 from appraise.records.record import read_if_there
 from appraise.records.values import (
     EntriesTable,
@@ -30,24 +31,23 @@ def describe(project: Project, key: str) -> Metadata:
     weights = WeightsTable.read(folder)
     rows = sorted(weights.records(), key=lambda row: -row["weight"])
     positive = [row["id"] for row in rows if row["weight"] > 0]
-    bars = weights_picture(weights, positive, filled="above zero")
+    certificate = read_if_there(ProgramCertificate, folder)
+    what = measure_of(name_of(key), certificate is not None)
+    bars = weights_picture(weights, positive, filled="above zero", measure=what)
     named = [name for name in COLUMNS if name in weights.table]
     entries, owners = read_if_there(EntriesTable, folder), read_if_there(OwnersTable, folder)
     return {
-        "weights": picture(bars, "Weight of each dataset with its interval"),
+        "weights": picture(bars, f"{what.capitalize()} of each dataset with its interval"),
         "table": table({name: row[name] for name in named} for row in rows),
         "positive": len(positive),
         **({} if entries is None else {"entries": table(entries.records())}),
         **({} if owners is None else {"owners": table(owners.records())}),
-        **_proof(folder, positive),
+        **({} if certificate is None else _proof(folder, certificate, positive)),
     }
 
 
-def _proof(folder: Path, positive: list[str]) -> Metadata:
-    certificate = read_if_there(ProgramCertificate, folder)
+def _proof(folder: Path, certificate: ProgramCertificate, positive: list[str]) -> Metadata:
     path = read_if_there(PathKnots, folder)
-    if certificate is None:
-        return {}
     numbers: Metadata = {name: getattr(certificate, name) for name in CERTIFIED}
     said: Metadata = {"lambda": certificate.lam, **numbers, "status": certificate.status}
     if path is None:

@@ -21,7 +21,6 @@ from appraise.examples.example import Example
 from appraise.numerics.projection import Distortion
 from appraise.project import Project, Recipe
 from appraise.project.manifest import Input
-from appraise.records import examples as tables
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
 from appraise.records.cards import ComponentCounts, DatasetCard, DatasetCounts, TargetCard
 from appraise.records.kernel import Kernel, KernelFacts
@@ -48,14 +47,14 @@ class Writes(Protocol):
 
 
 @dataclass(frozen=True)
-class ExamplesFile:
-    """A table of examples, as a record that can be put."""
+class Files:
+    """Files as they are."""
 
-    file: str
-    examples: Sequence[Example]
+    content: Mapping[str, bytes]
 
     def write(self, folder: Path) -> None:
-        tables.write(folder / self.file, self.examples)
+        for name, content in self.content.items():
+            (folder / name).write_bytes(content)
 
 
 def sha(text: str) -> str:
@@ -68,6 +67,7 @@ def put(
     key: str,
     *records: Writes,
     settings: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
     inputs: Mapping[Input, str] | None = None,
     outside: Mapping[str, str] | None = None,
 ) -> None:
@@ -75,24 +75,32 @@ def put(
     recipe = Recipe(
         "1",
         dict(settings or {"made": "up"}),
-        inputs=dict(inputs or {}),
-        outside=dict(outside or {}),
+        dict(facts or {}),
+        dict(inputs or {}),
+        dict(outside or {}),
     )
-    with project.writing(noun, key, recipe) as folder:
-        for record in records:
-            record.write(folder)
+    _write(project, noun, key, recipe, records)
 
 
 def changed(project: Project, noun: str, key: str, *records: Writes) -> None:
     """Write a partition again, some of its files in place of what they were."""
     folder, manifest = project.folder(noun, key), project.manifest(noun, key)
     files = {name: (folder / name).read_bytes() for name in manifest.files}
-    recipe = manifest.recipe
-    with project.writing(noun, key, recipe) as anew:
-        for name, content in files.items():
-            (anew / name).write_bytes(content)
+    _write(project, noun, key, manifest.recipe, (Files(files), *records), manifest.schemas)
+
+
+def _write(
+    project: Project,
+    noun: str,
+    key: str,
+    recipe: Recipe,
+    records: Sequence[Writes],
+    schemas: Mapping[str, int] | None = None,
+) -> None:
+    of = {one.FILE: one.SCHEMA for one in records if hasattr(one, "FILE")}  # type: ignore[attr-defined]
+    with project.writing(noun, key, recipe, schemas={**(schemas or {}), **of}) as folder:
         for record in records:
-            record.write(anew)
+            record.write(folder)
 
 
 def write_params(root: Path, params: dict[str, Any], **sections: dict[str, Any]) -> Project:

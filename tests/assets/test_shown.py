@@ -35,7 +35,7 @@ def test_every_step_is_shown() -> None:
 PICTURES = {
     "kernel_matrix": ("", ["kernel"]),
     "transfer_matrix": ("", ["transfer"]),
-    "kmm_weights": (TARGET, ["weights", "path"]),
+    "dataset_values": (f"{TARGET}/kmm", ["weights", "path"]),
     "selected_subset": (f"{TARGET}/kmm", ["frontier"]),
     "lora_adapter": (f"{TARGET}/kmm", ["training"]),
     "decision_outcome": (TARGET, ["outcome"]),
@@ -54,7 +54,7 @@ def test_pictures_are_inline(project: Project, noun: str) -> None:
 TABLES = {
     "offers": ("", "offers", 17),
     "near_copies": ("", "copies", 1),
-    "kmm_weights": (TARGET, "table", 16),
+    "dataset_values": (f"{TARGET}/kmm", "table", 16),
     "selected_subset": (f"{TARGET}/kmm", "ranking", 16),
     "valuation_decision": (TARGET, "bought", 3),
     "decision_outcome": (TARGET, "policies", 4),
@@ -80,6 +80,35 @@ def test_all_metadata_is_of_types_that_dagster_takes(project: Project, noun: str
 def test_a_dataset_that_was_set_aside_says_why(project: Project) -> None:
     found = SHOWN["auxiliary_datasets"].describe(project, "boolq")
     assert found["set_aside"] == "boolq: expected at least 24 examples, found 3"
+
+
+@pytest.fixture(scope="module")
+def by_rank(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Decided by alignment, a method that has values and no program."""
+    root = tmp_path_factory.mktemp("by_rank") / "project"
+    made: Project = finished(root, selected_subset={"decide_by": "one_step"})
+    return made
+
+
+@pytest.mark.parametrize("noun", ["valuation_decision", "decision_outcome", "report"])
+def test_a_decision_by_alignment_is_shown_too(by_rank: Project, noun: str) -> None:
+    assert normalize_metadata(SHOWN[noun].describe(by_rank, TARGET))
+
+
+def test_values_without_a_program_show_no_proof(by_rank: Project) -> None:
+    found = SHOWN["dataset_values"].describe(by_rank, f"{TARGET}/alignment")
+    assert set(found) == {"weights", "table", "positive"}
+    assert found["weights"].md_str.startswith("![Alignment of each dataset")
+    assert normalize_metadata(found)
+
+
+def test_a_decision_by_alignment_says_its_policy_and_ranks(by_rank: Project) -> None:
+    found = SHOWN["valuation_decision"].describe(by_rank, TARGET)
+    assert found["policy"] == "one_step"
+    columns = set(found["refused"].records[0].data)
+    assert columns == {"id", "price", "alignment", "reason"}
+    reasons = {record.data["reason"] for record in found["refused"].records}
+    assert "It comes 4th of 16 by alignment; three were bought." in reasons
 
 
 LOAD = """

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import factory  # type: ignore[import-not-found]
 import pytest
 from finished_project import (  # type: ignore[import-not-found]
     POLICIES,
@@ -20,7 +21,7 @@ from appraise.errors import ArtifactError, ModelError
 from appraise.orchestration.recorders import mlflow_content
 from appraise.orchestration.recorders.lineage import Lineage
 from appraise.orchestration.recorders.mlflow import Mlflow
-from appraise.project import Project, Recipe
+from appraise.project import Project
 from appraise.storage.files import read_json
 
 
@@ -209,9 +210,9 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     manifest = project.manifest("lora_adapter", key)
     adapted = get_peft_model(base, config)
     expected = {n: p.clone() for n, p in adapted.named_parameters() if "lora" in n}
-    with project.writing("lora_adapter", key, _recipe(manifest)) as folder:
+    with project.writing("lora_adapter", key, manifest.recipe) as folder:
         adapted.save_pretrained(folder)
-        (folder / "training.json").write_text('{"loss": [1.0], "reward": [], "steps": 1}')
+        factory.training([1.0]).write(folder)
     log(project, "lora_adapter")
     experiment = client(project).get_experiment_by_name(f"appraise/{TARGET}").experiment_id
     models = client(project).search_logged_models([experiment])
@@ -223,7 +224,3 @@ def test_an_adapter_loads_back_with_peft(tmp_path: Path) -> None:
     found = {n: p for n, p in loaded.named_parameters() if "lora" in n}
     assert set(found) == set(expected)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-
-
-def _recipe(manifest: dict[str, Any]) -> Recipe:
-    return Recipe(manifest["version"], manifest["settings"], manifest["inputs"])

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from appraise.presentation.reasons import Coverer, Refusal, praise, reason
+from appraise.presentation.reasons import (
+    Coverer,
+    Ranking,
+    Refusal,
+    praise,
+    rank_praise,
+    rank_reason,
+    reason,
+    remedy,
+)
+from appraise.records.subset import Change
 
 X, Y, Z = Coverer("X", 0.3, True), Coverer("Y", 0.2, True), Coverer("Z", 0.02, True)
 COVERED = Refusal(
@@ -85,3 +95,52 @@ def test_praise_says_how_much_is_its_own() -> None:
     assert "80 % of that is covered too, mainly by X and Y" in praise(
         3, 16, 1.0, [replace(X, amount=0.5), replace(Y, amount=0.3)]
     )
+
+
+RANKED = Ranking(rank=5, of=16, method="alignment", outcome="beyond_k", bought=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "sentence"),
+    [
+        ({}, "beyond_k", "It comes 5th of 16 by alignment; three were bought."),
+        ({"bought": 1}, "beyond_k", "It comes 5th of 16 by alignment; one was bought."),
+        (
+            {"outcome": "over_budget"},
+            "over_budget",
+            "It comes 5th of 16 by alignment; its price exceeds what is left of the budget.",
+        ),
+        (
+            {"outcome": "excluded", "excluded_by": "“X”"},
+            "excluded",
+            "It comes 5th of 16 by alignment, but it is not sold beside “X”.",
+        ),
+        (
+            {"outcome": "no_score"},
+            "no_score",
+            "It comes 5th of 16 by alignment, and its value is not above zero.",
+        ),
+        ({"ineligible": "no."}, "ineligible", "It may not be bought: no."),
+        ({"method": "task_vectors"}, "beyond_k", "It comes 5th of 16 by task vectors; three were"),
+        ({"method": None}, "beyond_k", "It comes 5th of 16; three were bought."),
+    ],
+)
+def test_where_a_rank_is_all_that_is_known(
+    changes: dict[str, object], kind: str, sentence: str
+) -> None:
+    found = rank_reason(replace(RANKED, **changes))  # type: ignore[arg-type]
+    assert found.kind == kind
+    assert found.sentence.startswith(sentence)
+    assert rank_praise(replace(RANKED, rank=1)) == "It comes 1st of 16 by alignment."
+
+
+def test_a_remedy_names_each_way_by_itself() -> None:
+    change = Change(price=53.04, k=4, budget=None)
+    assert remedy(change, 3, "USD") == (
+        "It would be bought at 53 USD or less or with one more place."
+    )
+    assert remedy(Change(price=None, k=None, budget=400.0), 3, "USD") == (
+        "It would be bought with a budget of 400 USD."
+    )
+    assert remedy(Change(price=None, k=None, budget=None), 3, "USD") == ""
+    assert remedy(None, 3, "USD") == "", "nobody computed it"

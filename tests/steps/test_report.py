@@ -12,11 +12,9 @@ import pytest
 from fabricated import TARGET
 
 from appraise.policies import POLICIES
-from appraise.presentation.comparisons import standing, verdict_sentence
 from appraise.project import Project
 from appraise.records.copies import Copied, CopiesSummary
 from appraise.records.decision import Decision
-from appraise.records.outcome import Comparison
 from appraise.records.subset import Subset
 from appraise.records.values import WeightsTable
 from appraise.review.summary import summary
@@ -155,24 +153,6 @@ def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> N
     page = made(project)
     assert "Buy nothing: no dataset on offer earns its place." in page
     assert "We would pay up to" not in page
-
-
-PAIR = Comparison(
-    a="kmm", b="random", difference=-0.2, low=-0.3, high=-0.1, verdict="kmm is better"
-)
-
-
-def test_verdicts_are_said_in_words() -> None:
-    assert verdict_sentence(PAIR) == "Better than “drawn at random”: its loss is lower by 0.20."
-    worse = PAIR.model_copy(update={"difference": 0.2, "low": 0.1, "high": 0.3})
-    assert verdict_sentence(worse) == "Worse than “drawn at random”: its loss is higher by 0.20."
-    even = PAIR.model_copy(update={"high": 0.1})
-    assert verdict_sentence(even).startswith("No detectable difference from “drawn at random”")
-    others = [even.model_copy(update={"b": "one_step"}), worse.model_copy(update={"b": "all"})]
-    assert standing([PAIR, *others]) == (
-        "It is better than “drawn at random”. No difference from “best one by one” could be "
-        "detected. It is worse than “everything”."
-    )
 
 
 def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) -> None:

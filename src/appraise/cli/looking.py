@@ -136,7 +136,7 @@ def agreement(project: Project, other: Path, target: str | None, as_json: bool) 
     """
     found = compare(project, Project(other), target)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found.as_json()))
         return
     for line in lines(found):
         click.echo(line)

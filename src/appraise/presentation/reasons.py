@@ -152,7 +152,7 @@ def rank_reason(case: Ranking) -> Reason:
     if case.outcome == "over_budget":
         return Reason("over_budget", f"{case.place}; its price exceeds what is left of the budget.")
     if case.outcome == "no_score":
-        return Reason("no_score", f"{case.place}, and nothing speaks for it.")
+        return Reason("no_score", f"{case.place}, and its value is not above zero.")
     bought = "none" if case.bought == 0 else number_word(case.bought)
     were = "were" if case.bought > 1 else "was"
     return Reason("beyond_k", f"{case.place}; {bought} {were} bought.")

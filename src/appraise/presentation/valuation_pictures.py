@@ -36,9 +36,12 @@ def of_valuation(
 
 def measure(decision: Decision) -> str:
     """What the datasets are ranked by, in a word or two."""
-    if decision.certificate is not None or decision.method is None:
-        return "weight"
-    return decision.method.replace("_", " ")
+    return measure_of(decision.method, decision.certificate is not None)
+
+
+def measure_of(method: str | None, certified: bool) -> str:
+    """What a method's values are called: weights where they solve a program."""
+    return "weight" if certified or method is None else method.replace("_", " ")
 
 
 def weights_picture(

@@ -31,7 +31,9 @@ class Screening(Part):
         lambda_max: the smallest λ at which nothing has a weight.
         datasets: how many there are.
         positive: how many of them have a weight.
-        gap, kkt_violation, relative_error: as of `numerics.program.Optimality`.
+        gap: no other weights are better by more than this.
+        kkt_violation: largest violation of the optimality conditions, in units of alignment.
+        relative_error: the larger of both, free of units.
         passes: how often all of them were looked at.
     """
 

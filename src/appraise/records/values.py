@@ -206,8 +206,12 @@ class StatedCertificate(Part):
         ridge: γ.
         nonnegative: whether the program asks for w ≥ 0.
         limits: on the weights.
-        primal, dual, gap, kkt_violation, residual_norm, relative_error: as of
-            `numerics.program.Optimality`.
+        primal: of the program at these weights, plus half the target's squared norm.
+        dual: a bound that no weights get below.
+        gap: primal − dual: no other weights are better by more than this.
+        kkt_violation: largest violation of the optimality conditions, in units of alignment.
+        residual_norm: squared length of what the weighted mixture leaves of the target.
+        relative_error: the larger of gap and violation, free of units.
         tolerance: what the relative error was held to.
         tau: the target's squared norm.
         condition_number: of K + γI; None where it is singular to working precision.
