@@ -7,19 +7,38 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
 from appraise.project.params import read_params
+from appraise.project.reads import Fact, Given, Reads
+from appraise.steps.progress import Progress
 from appraise.steps.runner import run
-from appraise.steps.step import Step
+from appraise.steps.step import Keys, Output, Step
 from appraise.storage.files import read_arrays, read_json, sha256_file, write_arrays, write_json
 
 ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What the letters' partitions hold; `meanwhile` is called once it is written."""
+
+    FILE: ClassVar[str] = "value.json"
+    SCHEMA: ClassVar[int] = 1
+
+    value: object
+    meanwhile: Callable[[], object] = lambda: None
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / self.FILE, self.value)
+        self.meanwhile()
 
 
 class Counting:
@@ -28,20 +47,18 @@ class Counting:
     def __init__(self) -> None:
         self.letters = ["a", "b"]
         self.setting = 1
+        self.meanwhile: Callable[[], object] = lambda: None
         self.computed: list[str] = []
-        self.step = Step("letters", (), "dataset", self.keys, self.recipe, self.make)
+        fact = Fact("setting", lambda _, key: self.setting if key == "a" else 0)
+        keys = Keys(lambda _: self.letters)
+        reads = Reads(facts=(fact,))
+        self.step = Step("letters", "dataset", keys, reads, (Value,), self.make)
 
-    def keys(self, project: Project) -> list[str]:  # noqa: ARG002
-        return self.letters
-
-    def recipe(self, project: Project, key: str) -> Recipe:  # noqa: ARG002
-        return Recipe("1", {"setting": self.setting if key == "a" else 0})
-
-    def make(self, project: Project, keys: Sequence[str]) -> None:
-        for key in keys:
-            with self.step.writing(project, key) as folder:
-                write_json(folder / "value.json", {"key": key, "setting": self.setting})
-            self.computed.append(key)
+    def make(self, partitions: Sequence[Given], _: Progress) -> Iterator[Output]:
+        for given in partitions:
+            self.computed.append(given.key)
+            value = {"key": given.key, "setting": given.fact("setting")}
+            yield Output(given.key, (Value(value, self.meanwhile),))
 
 
 @pytest.fixture
@@ -100,12 +117,11 @@ def test_a_failure_leaves_the_old_partition_alone(tmp_path: Path, counting: Coun
     before = project.content("letters", "a")
 
     def fail() -> None:
-        with counting.step.writing(project, "a") as folder:
-            write_json(folder / "value.json", "half")
-            raise RuntimeError
+        raise RuntimeError
 
+    counting.meanwhile = fail
     with pytest.raises(RuntimeError):
-        fail()
+        run(counting.step, project, ["a"], force=True)
     assert project.content("letters", "a") == before
     assert project.intact("letters", "a")
     assert not list(project.folder("letters").glob(".tmp-*"))
@@ -115,12 +131,11 @@ def test_an_input_that_changes_meanwhile_is_refused(tmp_path: Path, counting: Co
     project = Project(tmp_path)
 
     def change() -> None:
-        with counting.step.writing(project, "a") as folder:
-            write_json(folder / "value.json", 1)
-            counting.setting = 7
+        counting.setting = 7
 
+    counting.meanwhile = change
     with pytest.raises(ArtifactError, match="input changed while this was computed"):
-        change()
+        run(counting.step, project, ["a"])
     assert project.partitions("letters") == []
 
 
@@ -138,8 +153,7 @@ KILLED = """
 import os, signal, sys
 from appraise.project import Project, Recipe
 from appraise.storage.files import write_json
-import appraise.project.layout as p
-real = p.write_json
+import appraise.project.manifest as p
 def kill(path, value):
     os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[2] == "before manifest":

@@ -23,6 +23,7 @@ from small_project import (
 
 from appraise.errors import OfferError
 from appraise.project import Project
+from appraise.records.offers import Offers
 from appraise.steps import auxiliary_datasets, offers, target_sets
 from appraise.steps.runner import Made, run
 from appraise.storage.files import read_json, read_table
@@ -230,16 +231,16 @@ def test_same_bytes_whatever_the_order_of_rows_and_datasets(tmp_path: Path) -> N
     one, two = offer(tmp_path, "one", content), offer(tmp_path, "two", rows(20, "two"))
     make_with(project, one, two)
     before = [examples(project, key) for key in ("one", "two")]
-    files = [project.manifest("auxiliary_datasets", key)["files"] for key in ("one", "two")]
+    files = [project.manifest("auxiliary_datasets", key).files for key in ("one", "two")]
     random.Random(0).shuffle(content)
     make_with(project, two, offer(tmp_path, "one", content))
     after = [examples(project, key) for key in ("one", "two")]
     for old, new in zip(before, after, strict=True):
         assert old.equals(new)
     name = "examples.parquet"
-    assert project.manifest("auxiliary_datasets", "one")["files"][name] == files[0][name]
+    assert project.manifest("auxiliary_datasets", "one").files[name] == files[0][name]
     run(auxiliary_datasets.STEP, project, force=True)
-    assert project.manifest("auxiliary_datasets", "two")["files"] == files[1]
+    assert project.manifest("auxiliary_datasets", "two").files == files[1]
 
 
 def test_a_new_offer_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_an_unknown_offer_has_a_clear_message(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     run(offers.STEP, project)
     with pytest.raises(OfferError, match="expected an offer 'none', found none"):
-        offers.read_offers(project)["none"]
+        project.read(Offers, "offers")["none"]
 
 
 def test_importing_the_steps_imports_nothing_heavy() -> None:
@@ -359,9 +360,7 @@ def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> Non
         assert list(table.columns) == ["id", "prompt", "completion", "rejected"]
         assert (table["rejected"] != table["completion"]).all()
         assert (table["rejected"].str.len() > 0).all()
-    before = {
-        key: project.manifest("auxiliary_datasets", key)["files"] for key in ("chosen", "worse")
-    }
+    before = {key: project.manifest("auxiliary_datasets", key).files for key in ("chosen", "worse")}
     assert project.set_aside("auxiliary_datasets", "single") is None
 
     project = write_params(tmp_path, gradient_sketches=objective("grpo"))
@@ -377,7 +376,7 @@ def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> Non
     assert "30 no_preference" in str(project.set_aside("auxiliary_datasets", "single"))
     assert examples(project, "worse")["rejected"].str.startswith("no idea of ").all()
     for key, files in before.items():
-        found = project.manifest("auxiliary_datasets", key)["files"]
+        found = project.manifest("auxiliary_datasets", key).files
         assert found["examples.parquet"] == files["examples.parquet"], key
     assert make(project).made == ()
 

@@ -13,6 +13,7 @@ from appraise.numerics import kernel
 from appraise.numerics.kmm import solve_program
 from appraise.numerics.program import Program
 from appraise.project import Project
+from appraise.records.candidates import Candidates
 from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.candidates import STEP
 from appraise.steps.runner import run
@@ -46,7 +47,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
-    chosen = candidates.candidates(project)
+    chosen = list(project.read(Candidates, "candidates").ids)
     assert len(chosen) == 100
     run(kernel_matrix.STEP, project)
     run(dataset_values.STEP, project)
@@ -82,12 +83,12 @@ def test_a_newcomer_costs_one_mean_gradient(
     assert run(STEP, project).made == ()
     averaged: list[int] = []
     mean = kernel.mean_gradient
-    monkeypatch.setattr(kernel, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
+    monkeypatch.setattr(candidates, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
     write_sketch(project, "gradient_sketches", "new", rows=drawn(1000))
     write_offers(project, {**{name: 10.0 + i % 7 for i, name in enumerate(IDS)}, "new": 9.0})
     assert run(STEP, project).made == ("",)
     assert len(averaged) == 3, "the newcomer and two targets"
-    assert "new" in candidates.candidates(project), "it is the target's own data"
+    assert "new" in list(project.read(Candidates, "candidates").ids), "it is the target's own data"
 
 
 def test_a_small_pool_is_taken_whole_and_depends_on_no_prices(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_a_small_pool_is_taken_whole_and_depends_on_no_prices(tmp_path: Path) ->
     for name in "ab":
         write_sketch(project, "gradient_sketches", name)
     run(STEP, project)
-    assert candidates.candidates(project) == ["a", "b"]
+    assert list(project.read(Candidates, "candidates").ids) == ["a", "b"]
     write_offers(project, {"a": 1.0, "b": 2.0})
     assert run(STEP, project).made == ()
     assert not (project.folder("candidates") / "gradients.safetensors").exists()

@@ -1,4 +1,4 @@
-"""What datasets are worth by each method: certified, consistent, and made anew when they must be."""
+"""What datasets are worth by each method: certified, consistent, and never out of date."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from appraise.steps.dataset_values import STEP
 from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_json, read_table
 
-KEYS = ("t/alignment", "t/kmm", "u/alignment", "u/kmm")
+KEYS = ("t/kmm", "t/alignment", "u/kmm", "u/alignment")
 
 
 def valued(root: Path, bootstraps: int = 20, **kmm: Any) -> Project:
@@ -122,11 +122,10 @@ def test_what_costs_a_new_valuation_and_what_does_not(tmp_path: Path) -> None:
     assert run(STEP, write_params(tmp_path, kmm_weights={"relative_lambda": 0.3})).made
 
 
-@pytest.mark.parametrize("price", [0.0, -3.0])
-def test_a_price_that_cannot_be_a_penalty_is_named(tmp_path: Path, price: float) -> None:
+def test_a_price_that_cannot_be_a_penalty_is_named(tmp_path: Path) -> None:
     project = valued(tmp_path, penalty="price")
-    write_offers(project, PRICES | {"c": price})
-    expected = rf"offers: price of c: expected a number above 0 .*, found {price:g}; .* uniform"
+    write_offers(project, PRICES | {"c": 0.0})
+    expected = r"offers: price of c: expected a number above 0 .*, found 0; .* uniform"
     with pytest.raises(OfferError, match=expected):
         run(STEP, project)
 

@@ -94,7 +94,7 @@ def test_what_costs_a_new_comparison(project: Project, tmp_path: Path) -> None:
 
 def test_a_sketch_depends_on_its_own_copies_only(project: Project, tmp_path: Path) -> None:
     before = {
-        key: gradient_sketches.STEP.recipe(project, key).settings["copied"]
+        key: gradient_sketches.STEP.recipe(project, key).facts["copied"]
         for key in ("first", "half", "other")
     }
     assert before["first"] == before["other"] != before["half"]
@@ -102,5 +102,5 @@ def test_a_sketch_depends_on_its_own_copies_only(project: Project, tmp_path: Pat
     write_pool(tmp_path, [*pool, offer(tmp_path, "new", shouted(sentences(16, 3)))])
     bring_up_to_date(project)
     assert summary(project)["new"]["of"] == {"other": 16}
-    after = {key: gradient_sketches.STEP.recipe(project, key).settings["copied"] for key in before}
+    after = {key: gradient_sketches.STEP.recipe(project, key).facts["copied"] for key in before}
     assert after == before

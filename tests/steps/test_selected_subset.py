@@ -130,7 +130,9 @@ def test_a_new_title_costs_nothing(project: Project) -> None:
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     project = sketched(tmp_path)
-    with pytest.raises(ArtifactError, match="run `appraise kmm-weights` first"):
+    run(candidates.STEP, project)
+    run(kernel_matrix.STEP, project)
+    with pytest.raises(ArtifactError, match="run `appraise dataset-values` first"):
         run(STEP, project)
     with pytest.raises(ParamsError, match=r"found '\.\./kmm'"):
         run(STEP, project, ["../kmm"])

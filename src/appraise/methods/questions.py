@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from appraise.errors import OfferError
 from appraise.numerics.question import Question, question
 from appraise.numerics.rule import LambdaRule
 from appraise.settings.valuation import KmmWeightsParams
@@ -26,8 +28,17 @@ def question_of(
         owners: (n,) who offers each.
 
     Raises:
-        SolverError: they do not fit the datasets: a price of 0, no room within the limits.
+        OfferError: a price of 0 where the penalty follows the price.
+        SolverError: the limits leave no room.
     """
+    if settings.penalty == "price":
+        for name, price in zip(ids, np.asarray(prices).tolist(), strict=True):
+            if not price > 0:
+                raise OfferError(
+                    f"offers: price of {name}: expected a number above 0 because the penalty "
+                    f"follows the price, found {price:g}; correct the price or set "
+                    "kmm_weights.penalty to uniform"
+                )
     return question(
         ids,
         rule=LambdaRule(settings.rule, settings.relative_lambda, settings.number, settings.budget),

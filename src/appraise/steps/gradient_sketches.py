@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -132,7 +133,7 @@ def sketched(given: Given, orders: Sequence[Order], progress: Progress) -> Itera
         ArtifactError: the disk has no room for all of them; nothing was computed.
     """
     sketcher, tokens = _sketcher(given), 0
-    _check_room(given, [sketcher.stored(order) for order in orders], progress)
+    check_room(given.root, [sketcher.stored(order) for order in orders], progress)
     progress.count(sum(order.count for order in orders), "example")
 
     def done(key: str, examples: int, more: int | None) -> None:
@@ -147,10 +148,14 @@ def sketched(given: Given, orders: Sequence[Order], progress: Progress) -> Itera
     yield from sketcher.sketch(orders, done)
 
 
-def _check_room(given: Given, sizes: Sequence[int], progress: Progress) -> None:
-    """Say what the sketches will take, before hours are spent on what cannot be written."""
+def check_room(root: Path, sizes: Sequence[int], progress: Progress) -> None:
+    """Say what the sketches will take, before hours are spent on what cannot be written.
+
+    Raises:
+        ArtifactError: the disk has no room for them.
+    """
     needed = sum(sizes) + max(sizes, default=0)  # a dataset's rows are there twice for a moment
-    free = shutil.disk_usage(given.root).free
+    free = shutil.disk_usage(root).free
     if needed > free:
         raise ArtifactError(
             f"{progress.noun}: expected room for {needed / 1e6:,.1f} MB of sketches, found "

@@ -25,6 +25,7 @@ from appraise.project.reads import Fact, Given, Part, Reads
 from appraise.records.adapter import AdapterTraining
 from appraise.records.subset import Subset
 from appraise.records.tables import DatasetExamples, ExampleTable, TrainSplit
+from appraise.settings.model import BaseModelParams
 from appraise.steps.base_model import USED
 from appraise.steps.gradient_sketches import PLACED, PRECISION
 from appraise.steps.progress import Progress
@@ -105,24 +106,37 @@ class _Pools:
         return {name: self._read(given, name, table) for name, table in tables.items()}
 
     def _read(self, given: Given, name: str, table: ExampleTable) -> list[Example]:
-        """The examples whose completions leave room for their prompts.
+        if table.path not in self._fitting:
+            base = given.params.base_model
+            kept = fitting(self._tokenizer, base, name, table.all(), self._progress)
+            self._fitting[table.path] = kept
+        return self._fitting[table.path]
 
-        Lengths were checked when the data came in, but a chat format adds tokens of its own. How
-        many are left out is printed.
-        """
-        if table.path in self._fitting:
-            return self._fitting[table.path]
-        params, examples = given.params.base_model, table.all()
-        fitting = [each for each in examples if fits(self._tokenizer, params, each)]
-        if examples and not fitting:
-            raise ModelError(
-                f"lora_adapter: expected rows of {name} of at most {params.max_length} tokens, "
-                f"found none among {len(examples)}; raise base_model.max_length"
-            )
-        if len(fitting) < len(examples):
-            self._progress.say(f"{len(examples) - len(fitting)} rows of {name} too long")
-        self._fitting[table.path] = fitting
-        return fitting
+
+def fitting(
+    tokenizer: Tokenizer,
+    base: BaseModelParams,
+    name: str,
+    examples: Sequence[Example],
+    progress: Progress,
+) -> list[Example]:
+    """The examples of a dataset whose completions leave room for their prompts.
+
+    Lengths were checked when the data came in, but a chat format adds tokens of its own. How many
+    are left out is printed.
+
+    Raises:
+        ModelError: none of them fits.
+    """
+    kept = [each for each in examples if fits(tokenizer, base, each)]
+    if examples and not kept:
+        raise ModelError(
+            f"lora_adapter: expected rows of {name} of at most {base.max_length} tokens, "
+            f"found none among {len(examples)}; raise base_model.max_length"
+        )
+    if len(kept) < len(examples):
+        progress.say(f"{len(examples) - len(kept)} rows of {name} too long")
+    return kept
 
 
 STEP = Step(
