@@ -111,15 +111,14 @@ def test_a_decision_by_alignment_says_its_policy_and_ranks(by_rank: Project) -> 
     assert "It comes 4th of 16 by alignment; three were bought." in reasons
 
 
-ARRAYS = ("numpy", "scipy", "pandas")  # imported where they are used, at the top
 LOAD = """
 import json, sys
 import dagster
-before = set(sys.modules)
+before = len(sys.modules)
 from appraise.orchestration.definitions import defs
 definitions = defs()
 graph = definitions.resolve_asset_graph()
-added = [m for m in set(sys.modules) - before if m.split(".")[0] not in %r]
+added = len(sys.modules) - before
 assets = {}
 for key in graph.get_all_asset_keys():
     node = graph.get(key)
@@ -134,13 +133,13 @@ for key in graph.get_all_asset_keys():
 names = [job.name for job in definitions.resolve_all_job_defs()]
 jobs = sorted(name for name in names if not name.startswith("__"))
 loaded = sorted(m for m in %r if m in sys.modules)
-print(json.dumps({"assets": assets, "jobs": jobs, "loaded": loaded, "added": len(added)}))
+print(json.dumps({"assets": assets, "jobs": jobs, "loaded": loaded, "added": added}))
 """
 
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, object]:
-    words = [sys.executable, "-W", "ignore", "-c", LOAD % (ARRAYS, HEAVY)]
+    words = [sys.executable, "-W", "ignore", "-c", LOAD % (HEAVY,)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
@@ -152,7 +151,7 @@ def test_loading_the_definitions_imports_nothing_heavy(loaded: dict[str, object]
 
 
 def test_loading_the_definitions_adds_few_modules_to_dagster(loaded: dict[str, object]) -> None:
-    assert int(str(loaded["added"])) < 600, "our own and what they need: about 450"
+    assert int(str(loaded["added"])) < 1600, "scipy, pandas and our own"
 
 
 def test_the_asset_graph_is_as_it_was(loaded: dict[str, object]) -> None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import program
+from programs import certify, lambda_max, program, regularisation_path, solve
 from sklearn.linear_model import lars_path_gram
 
 from appraise.errors import ParamsError
-from appraise.numerics.kmm import certify, lambda_max, price_penalties, solve
-from appraise.numerics.path import (
-    lambda_by_budget,
-    lambda_by_number,
-    regularisation_path,
-    stays,
-)
+from appraise.numerics.kmm import price_penalties
+from appraise.numerics.path import stays
+from appraise.numerics.rule import lambda_by_budget, lambda_by_number
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
 

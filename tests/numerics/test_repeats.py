@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import vectors
+from programs import regularisation_path, solve, vectors
 
 from appraise.numerics.buying import buyer_limits
 from appraise.numerics.kernel import inner_products
-from appraise.numerics.kmm import solve
-from appraise.numerics.path import lambda_by_number, regularisation_path
+from appraise.numerics.rule import lambda_by_number
 from appraise.numerics.selection import select
 
 N = 30

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import solve
 
 from appraise.numerics import subsets
 from appraise.numerics.buying import BuyerLimits, buyer_limits
 from appraise.numerics.kernel import Floats
-from appraise.numerics.kmm import solve
 from appraise.numerics.lots import lots_of
 from appraise.numerics.program import Program
 from appraise.numerics.subsets import best, forward

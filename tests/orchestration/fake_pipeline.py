@@ -9,9 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -21,12 +22,14 @@ from appraise.orchestration.pipeline import Check, Pipeline, Shown, Verdict
 from appraise.orchestration.recorders.dvc import Dvc
 from appraise.orchestration.recorders.lineage import Lineage
 from appraise.orchestration.recorders.mlflow import Mlflow
-from appraise.project import Project, Recipe
+from appraise.project import Project
 from appraise.project.keys import Partitions
+from appraise.project.reads import Fact, Given, Part, Reads, same
+from appraise.steps.progress import Progress
 from appraise.steps.recorder import Recorded
 from appraise.steps.runner import run
-from appraise.steps.step import Step
-from appraise.storage.files import read_json, sha256_file, write_json
+from appraise.steps.step import Keys, Output, Step
+from appraise.storage.files import read_json, write_json
 
 TARGET = "desk"
 GRAPH: dict[str, tuple[Partitions, tuple[str, ...]]] = {
@@ -34,16 +37,70 @@ GRAPH: dict[str, tuple[Partitions, tuple[str, ...]]] = {
     "auxiliary_datasets": ("dataset", ("offers",)),
     "gradient_sketches": ("dataset", ("auxiliary_datasets",)),
     "kernel_matrix": ("", ("gradient_sketches",)),
-    "kmm_weights": ("target", ("kernel_matrix", "gradient_sketches", "offers")),
-    "selected_subset": ("target/policy", ("kmm_weights", "offers")),
+    "dataset_values": ("target/method", ("kernel_matrix", "gradient_sketches", "offers")),
+    "selected_subset": ("target/policy", ("dataset_values", "offers")),
 }
 
 
 PARAMS = {
     "offers": ["offers"],
-    "kmm_weights": ["target_sets"],
+    "dataset_values": ["target_sets", "dataset_values"],
     "selected_subset": ["selected_subset", "offers.pool"],
 }
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a partition of a fake step holds."""
+
+    FILE: ClassVar[str] = "value.json"
+    SCHEMA: ClassVar[int] = 1
+    value: Any
+
+    @classmethod
+    def read(cls, folder: Path) -> Value:
+        return cls(read_json(folder / cls.FILE))
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / self.FILE, self.value)
+
+
+def offers(project: Project) -> dict[str, int]:
+    """Dataset → the value that is offered."""
+    offered: dict[str, int] = project.read(Value, "offers").value
+    return offered
+
+
+def keys_of(noun: str) -> Callable[[Project], list[str]]:
+    """The keys of a fake step, by what its partitions are."""
+    kind = GRAPH[noun][0]
+
+    def keys(project: Project) -> list[str]:
+        if kind == "dataset":
+            return sorted(offers(project))
+        names = {
+            "target/method": project.params.methods(),
+            "target/policy": project.params.policies(),
+        }
+        return [f"{TARGET}/{name}" for name in names[kind]] if kind else [""]
+
+    return keys
+
+
+def reads_of(noun: str) -> Reads:
+    """What a fake step reads: the pool, its own offer, or what it needs."""
+    if noun == "offers":
+        return Reads(outside=lambda project, _: {"pool": project.root / "pool.json"})
+    if noun == "auxiliary_datasets":  # only its own offer
+        own = Fact("offer", lambda project, key: offers(project)[key], ("offers",))
+        return Reads(facts=(own,))
+    if noun == "gradient_sketches":
+        return Reads(parts=(Part("auxiliary_datasets", keys=same),))
+    return Reads(parts=tuple(Part(need, keys=all_of(need)) for need in GRAPH[noun][1]))
+
+
+def all_of(noun: str) -> Callable[[Project, str], list[str]]:
+    return lambda project, _: project.partitions(noun)
 
 
 class Fake:
@@ -54,49 +111,27 @@ class Fake:
     """
 
     def __init__(self, noun: str) -> None:
-        partitions, needs = GRAPH[noun]
-        self.noun, self.made = noun, []
-        self.step = Step(noun, needs, partitions, self.keys, self.recipe, self.make)
+        self.noun, self.made = noun, list[str]()
+        keys = Keys(keys_of(noun), nouns=("offers",) * (GRAPH[noun][0] == "dataset"))
+        self.step = Step(noun, GRAPH[noun][0], keys, reads_of(noun), (Value,), self.make)
 
-    def keys(self, project: Project) -> list[str]:
-        kind = self.step.partitions
-        if kind == "dataset":
-            return sorted(read_json(project.open("offers") / "value.json"))
-        if kind == "target":
-            return [TARGET]
-        return [f"{TARGET}/{p}" for p in project.params.policies()] if kind else [""]
+    def make(self, partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG002
+        for given in partitions:
+            yield Output(given.key, (Value(self.value(given)),))
+            self.made.append(given.key)
 
-    def recipe(self, project: Project, key: str) -> Recipe:
+    def value(self, given: Given) -> Any:
         if self.noun == "offers":
-            return Recipe("1", {}, {"pool": sha256_file(project.root / "pool.json")})
-        if self.noun == "auxiliary_datasets":  # only its own offer
-            offers = read_json(project.folder("offers") / "value.json")
-            return Recipe("1", {"offer": offers[key]})
-        inputs = {
-            f"{need}/{one}": project.content(need, one)
-            for need in self.step.needs
-            for one in project.partitions(need)
-            if self.step.partitions != "dataset" or one == key
-        }
-        return Recipe("1", {}, inputs)
-
-    def make(self, project: Project, keys: Sequence[str]) -> None:
-        for key in keys:
-            with self.step.writing(project, key) as folder:
-                write_json(folder / "value.json", self.value(project, key))
-            self.made.append(key)
-
-    def value(self, project: Project, key: str) -> Any:
-        if self.noun == "offers":
-            offers = json.loads((project.root / "pool.json").read_text())
-            if not offers:
+            pool = json.loads(given.outside("pool").read_text())
+            if not pool:
                 raise OfferError("pool.json: expected offers, found none; add one")
-            return offers
+            return pool
         if self.noun == "auxiliary_datasets":
-            return read_json(project.open("offers") / "value.json")[key]
+            return given.fact("offer")
         if self.noun == "gradient_sketches":
-            return 10 * (read_json(project.open("auxiliary_datasets", key) / "value.json") // 10)
-        return [self.noun, key, self.recipe(project, key).inputs]
+            return 10 * (given.read(Value, "auxiliary_datasets", given.key).value // 10)
+        inputs = {each.name: sha256 for each, sha256 in given.recipe.inputs.items()}
+        return [self.noun, given.key, inputs]
 
 
 def steps() -> dict[str, Fake]:
@@ -116,6 +151,7 @@ def make_project(root: Path, *, git: bool = True) -> Path:
         "base_model": {"source": "none"},
         "offers": {"pool": "pool.json"},
         "target_sets": {TARGET: {"title": "A desk", "components": [component]}},
+        "dataset_values": {"methods": ["kmm", "alignment"]},
         "selected_subset": {"policies": ["none", "kmm"]},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params))

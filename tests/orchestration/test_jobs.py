@@ -84,10 +84,11 @@ def test_everything_is_made_shown_and_recorded(
     assert materialised(result) == [
         ("auxiliary_datasets", "a"),
         ("auxiliary_datasets", "b"),
+        ("dataset_values", "alignment|desk"),
+        ("dataset_values", "kmm|desk"),
         ("gradient_sketches", "a"),
         ("gradient_sketches", "b"),
         ("kernel_matrix", ""),
-        ("kmm_weights", "desk"),
         ("offers", ""),
         ("selected_subset", "kmm|desk"),
         ("selected_subset", "none|desk"),

@@ -107,7 +107,7 @@ def test_a_fourth_recorder_from_dagster(tiny_project: TinyProject) -> None:
         shown = event.step_materialization_data.materialization.metadata
         assert ("ledger_page" in shown) == (event.asset_key.to_user_string() != "kernel_matrix")
         assert str(shown["dvc_md5"].value).endswith(".dir"), "as it was"
-    assert f"kmm_weights: 1 partitions, run {result.run_id}" in ledger(tiny_project.project)
+    assert f"dataset_values: 2 partitions, run {result.run_id}" in ledger(tiny_project.project)
     assert set((tiny_project.root / "asked.txt").read_text().split()[1::2]) == {"dagster"}
 
 

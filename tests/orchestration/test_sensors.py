@@ -49,7 +49,7 @@ def test_dagster_learns_what_repro_made(
     context = build_sensor_context(instance)
     assert "no dvc.lock" in str(sensor(context).skip_message)  # type: ignore[union-attr]
     assert dvc(tiny_project.root, "repro").returncode == 0
-    assert "Reported 9 versions" in str(sensor(context).skip_message)  # type: ignore[union-attr]
+    assert "Reported 10 versions" in str(sensor(context).skip_message)  # type: ignore[union-attr]
     for noun in tiny_project.pipeline.stages:
         for key in tiny_project.project.partitions(noun):
             content = tiny_project.project.content(noun, key)

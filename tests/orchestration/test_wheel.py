@@ -102,6 +102,7 @@ COMES_WITH = {  # import name → the declared dependency that always brings it
     "dvc_data": "dvc",
     "huggingface_hub": "transformers",
     "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
     "tokenizers": "transformers",
 }
 

@@ -32,7 +32,7 @@ def test_each_target_alone_has_the_weights_of_its_own_step(root: Path) -> None:
     found = json.loads(asked(root, "--json").stdout)
     assert found["targets"] == ["t", "u"]
     for target in ("t", "u"):
-        table = read_table(root / "data/dataset_values" / target / "kmm" / "weights.parquet")
+        table = read_table(root / "data/dataset_values" / target / "kmm/weights.parquet")
         for name, weight in zip(table["id"], table["weight"], strict=True):
             assert found["weights"][name][target] == pytest.approx(weight, abs=1e-9)
     assert max(abs(gap) for gap in found["gaps"].values()) < 1e-7

@@ -16,6 +16,8 @@ from scipy.optimize import linprog
 from appraise.numerics.kernel import Floats
 from appraise.numerics.limits import Limits
 
+_HAIR = 1e-12  # of the weight of all copies: room for less is none
+
 
 def settled(weights: Floats, first: NDArray[np.int64], on: NDArray[np.int64]) -> Floats:
     """The first of copies has the weight of all.
@@ -44,6 +46,7 @@ def settled_within(limits: Limits, weights: Floats, first: NDArray[np.int64]) ->
     for place, copies in enumerate(groups):
         later = np.concatenate([*groups[place + 1 :], np.empty(0, dtype=np.int64)])
         left = math.fsum(filled[copies])
+        least, last = _HAIR * left, copies[0]
         filled[copies] = 0.0
         for i in copies:
             room = left if limits.cap is None else min(left, float(limits.cap[i]))
@@ -51,10 +54,12 @@ def settled_within(limits: Limits, weights: Floats, first: NDArray[np.int64]) ->
                 taken = filled[limits.owners == limits.owners[i]].sum()
                 free = max(0.0, limits.owner_cap - float(taken))
                 rivals = later[limits.owners[later] == limits.owners[i]]
-                contested |= free < room and bool(filled[rivals].any())
+                contested |= free < room - least and bool((filled[rivals] > least).any())
                 room = min(room, free)
-            filled[i] = room
-            left -= room
+            if room > least:
+                filled[i], last = room, i
+                left -= room
+        filled[last] += left  # of rounding
     if contested and limits.owner_cap is not None:
         return _shared_out(limits, limits.owner_cap, weights, groups)
     return filled
@@ -88,5 +93,5 @@ def _shared_out(
             return weights  # rounding left no room: the solver's own split stays
         low[k] = high[k] = float(result.x[k])
     shared = rest
-    shared[index] = low
+    shared[index] = np.where(low > _HAIR * (sums.T @ totals), low, 0.0)
     return shared

@@ -15,26 +15,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from appraise.numerics.active_set import Support, nonnegative_minimum
-from appraise.numerics.copies import settled, settled_within
+from appraise.numerics.copies import settled
 from appraise.numerics.kernel import Floats, first_copies
-from appraise.numerics.limits import Limits, check_room
+from appraise.numerics.limited import limited_optimum
 from appraise.numerics.program import Program, optimality
+from appraise.numerics.scaling import GOOD, HAIR, OSQP_SETTINGS, Scaled, scaled_program
 
 SHARP = 1e-12  # relative error at which no better candidate is looked for
-GOOD = 1e-9  # relative error at which OSQP need not be asked
-HAIR = 1e-9  # a weight below this part of the largest is 0: the dataset stands at its threshold
 ALL_ZERO = "all weights are 0 because lambda is at least lambda_max"
 NOTHING_SERVES = "all weights are 0 because no dataset points towards the target"
-OSQP_SETTINGS = {
-    "eps_abs": 1e-9,
-    "eps_rel": 1e-9,
-    "max_iter": 100_000,
-    "polishing": True,
-    "eps_prim_inf": 1e-9,
-    "eps_dual_inf": 1e-9,
-    "verbose": False,
-}
-_ACTIVE = 1e-6  # a limit nearer than this, in its own unit, is taken to be reached
 
 
 @dataclass(frozen=True)
@@ -55,25 +44,6 @@ class SolverRun:
     dual_residual: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Scaled:
-    """The program with unit diagonal and alignments of at most 1: w = size · u / d."""
-
-    H: Floats
-    c: Floats
-    threshold: Floats
-    d: Floats
-    size: float
-
-
-def _scaled(program: Program, lam: float) -> _Scaled:
-    d = np.sqrt(np.maximum(np.diag(program.H), 0.0))
-    d[d == 0] = 1.0
-    size = float(np.abs(program.c / d).max(initial=0.0)) or 1.0
-    threshold = lam * program.penalties / (d * size)
-    return _Scaled(program.H / np.outer(d, d), program.c / (d * size), threshold, d, size)
-
-
 def optimum(
     program: Program, lam: float, warm_start: Floats | None = None
 ) -> tuple[Floats, SolverRun]:
@@ -85,7 +55,7 @@ def optimum(
     penalty the first has the weight of all (see `copies`).
     """
     if program.limits is not None:
-        weights, status, iterations = _limited_optimum(program, program.limits, lam)
+        weights, status, iterations = limited_optimum(program, program.limits, lam)
         return weights, SolverRun(status, iterations)
     weights, run = _some_optimum(program, lam, warm_start)
     return _settled(program, weights), run
@@ -111,7 +81,7 @@ def _some_optimum(
     top = program.lambda_max()
     if lam >= top:
         return np.zeros(n), SolverRun(ALL_ZERO if top > 0 else NOTHING_SERVES)
-    scaled = _scaled(program, lam)
+    scaled = scaled_program(program, lam)
     if warm_start is not None:
         u = _active_set(scaled, program.nonnegative, warm_start)
         weights = scaled.size * u / scaled.d
@@ -145,7 +115,7 @@ def sharpened(program: Program, weights: Floats, lam: float) -> Floats:
     return better if errors[0] < errors[1] else weights
 
 
-def _refined(scaled: _Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:
+def _refined(scaled: Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:
     """Candidates for the exact optimum near OSQP's answer, the preferred ones first."""
     margins = scaled.c - scaled.H @ guess
     pull = margins if nonnegative else np.abs(margins)
@@ -159,7 +129,7 @@ def _refined(scaled: _Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floa
     yield np.maximum(support, 0.0) if nonnegative else support
 
 
-def _least_norm(scaled: _Scaled, tight: NDArray[np.bool_], signs: Floats) -> Floats | None:
+def _least_norm(scaled: Scaled, tight: NDArray[np.bool_], signs: Floats) -> Floats | None:
     """Least-norm solution of the optimality conditions on the tight set, if its signs are right."""
     right = (scaled.c - scaled.threshold * signs)[tight]
     if not tight.any():
@@ -172,7 +142,7 @@ def _least_norm(scaled: _Scaled, tight: NDArray[np.bool_], signs: Floats) -> Flo
     return u
 
 
-def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
+def _active_set(scaled: Scaled, nonnegative: bool, start: Floats) -> Floats:
     if nonnegative:
         return nonnegative_minimum(scaled.H, scaled.c - scaled.threshold, start > 0)
     H = np.block([[scaled.H, -scaled.H], [-scaled.H, scaled.H]])  # u = plus − minus
@@ -182,7 +152,7 @@ def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
     return np.asarray(plus - minus)
 
 
-def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
+def _osqp(scaled: Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
     """OSQP at 1e-9 with polishing; signed weights in epigraph form, −t ≤ u ≤ t."""
     n = len(scaled.c)
     P, q, A = scaled.H, scaled.threshold - scaled.c, np.eye(n)
@@ -204,67 +174,3 @@ def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
         found = np.zeros(n)
     run = SolverRun(str(info.status), int(info.iter), float(info.prim_res), float(info.dual_res))
     return found, run
-
-
-def _limited_optimum(program: Program, limits: Limits, lam: float) -> tuple[Floats, str, int]:
-    """Weights (n,) within the limits, OSQP's status and iterations.
-
-    OSQP tells which limits are reached; the conditions of optimality are then solved on them.
-
-    Raises:
-        SolverError: no weights keep the limits.
-    """
-    check_room(limits)
-    scaled = _scaled(program, lam)
-    unit = scaled.size / scaled.d  # w = unit · u
-    A, low, high = limits.rows()
-    bounds = _Bounds(math.inf if limits.cap is None else limits.cap / unit, A * unit, low, high)
-    guess, status, iterations = _limited_osqp(scaled, bounds)
-    candidates = [unit * one for one in (_polished(scaled, bounds, guess), guess)]
-    errors = [optimality(program, one, lam).relative_error for one in candidates]
-    best = candidates[int(np.argmin(errors))]
-    if not program.ridge and best.any():
-        best = settled_within(limits, best, first_copies(program.K, priced=program.penalties))
-    return best, status, iterations
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    """Limits on u: 0 ≤ u ≤ cap, low ≤ A u ≤ high."""
-
-    cap: Floats | float
-    A: Floats
-    low: Floats
-    high: Floats
-
-
-def _limited_osqp(scaled: _Scaled, bounds: _Bounds) -> tuple[Floats, str, int]:
-    n = len(scaled.c)
-    solver = osqp.OSQP()
-    solver.setup(
-        sparse.csc_matrix(np.triu(scaled.H)),
-        scaled.threshold - scaled.c,
-        sparse.csc_matrix(np.vstack([np.eye(n), bounds.A])),
-        np.concatenate([np.zeros(n), bounds.low]),
-        np.concatenate([np.broadcast_to(bounds.cap, n), bounds.high]),
-        **OSQP_SETTINGS,
-    )
-    result = solver.solve(raise_error=False)
-    found = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
-    return found, str(result.info.status), int(result.info.iter)
-
-
-def _polished(scaled: _Scaled, bounds: _Bounds, guess: Floats) -> Floats:
-    """The conditions of optimality solved on the limits that are reached."""
-    zero = guess <= _ACTIVE * float(guess.max(initial=0.0))
-    capped = ~zero & (guess >= np.asarray(bounds.cap) * (1 - _ACTIVE))
-    tight = bounds.A @ guess >= bounds.high * (1 - _ACTIVE)
-    free, rows = ~zero & ~capped, bounds.A[tight]
-    found = np.where(capped, bounds.cap, 0.0)
-    left = np.block([[scaled.H[np.ix_(free, free)], rows[:, free].T],
-                     [rows[:, free], np.zeros((len(rows), len(rows)))]])  # fmt: skip
-    pull = (scaled.c - scaled.threshold - scaled.H @ found)[free]
-    right = np.concatenate([pull, bounds.high[tight] - rows @ found])
-    solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
-    found[free] = solved[: int(free.sum())]
-    return found

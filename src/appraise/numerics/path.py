@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appraise.numerics.kernel import Floats, first_copies
 from appraise.numerics.optimum import optimum
@@ -57,21 +58,50 @@ def path_of(program: Program) -> Path:
     """All solutions, for every λ from λ_max down: exact at its knots, linear between them.
 
     By scikit-learn's LARS (`lars_path_gram`), with u_i = p_i w_i so that its penalty is uniform.
-    LARS degenerates with copies and collinear datasets: every knot is checked against the
-    conditions of optimality and solved anew where it fails; where LARS stopped above λ_max / 100
-    the path continues on a geometric grid; and where a point between two knots is not optimal the
-    knots that are missing are added (`_refined`). Limits on the weights are left aside.
+    LARS degenerates with copies and collinear datasets: copies are taken as one; every knot is
+    checked against the conditions of optimality and solved anew where it fails; where LARS stopped
+    above λ_max / 100 the path continues on a geometric grid; and where a point between two knots is
+    not optimal the knots that are missing are added (`_refined`). Of copies the first has the
+    weight, or with a ridge all have the same. Limits on the weights are left aside.
 
     Args:
         program: a checked one.
     """
+    program = replace(program, limits=None)
+    first = first_copies(program.K, priced=program.penalties)
+    alone = np.flatnonzero(first == np.arange(len(first)))
+    if len(alone) == len(first):
+        return _path(program)
+    merged = _path(_merged(program, first, alone))
+    weights = np.zeros((len(merged.lambdas), len(first)))
+    if program.ridge:  # copies share
+        _, of, count = np.unique(first, return_inverse=True, return_counts=True)
+        weights = merged.weights[:, of] / count[of]
+    else:
+        weights[:, alone] = merged.weights
+    return Path(merged.lambdas, weights, merged.complete)
+
+
+def _merged(program: Program, first: NDArray[np.int64], alone: NDArray[np.int64]) -> Program:
+    """The program with exact copies at one penalty taken as one, which LARS could not tell apart.
+
+    k copies share their weight v, which costs k γ/2 (v/k)²: a ridge of γ/k.
+    """
+    K = program.K[np.ix_(alone, alone)]
+    K = K + np.diag(program.ridge / np.bincount(first)[alone])
+    c, p = program.c[alone], program.penalties[alone]
+    return Program(K, c, program.tau, p, 0.0, program.nonnegative)
+
+
+def _path(program: Program) -> Path:
+    """The path of a program without copies and limits."""
     top = program.lambda_max()
     if top == 0:  # nothing points towards the target
         return Path(np.zeros(1), np.zeros((1, len(program.c))))
     lambdas, weights, complete = _lars(program, top)
     keep = (lambdas > _PATH_ERROR * top) & (lambdas < top * (1 - 1e-12))
     lambdas = np.concatenate([[top], lambdas[keep]])
-    weights = _settled(program, np.vstack([np.zeros(len(program.c)), weights[keep]]))
+    weights = np.vstack([np.zeros(len(program.c)), weights[keep]])
     for j in np.flatnonzero(_violations(program, lambdas, weights) > _PATH_ERROR * top):
         weights[j] = optimum(program, float(lambdas[j]), weights[j])[0]
     end = float(lambdas[-1])
@@ -80,20 +110,10 @@ def path_of(program: Program) -> Path:
     for lam in grid:
         below.append(_knot(program, float(lam), below[-1]))
     lambdas, weights = np.concatenate([lambdas, grid]), np.vstack([weights, *below[1:]])
-    lambdas, weights = _refined(program, lambdas, weights)
     scale = np.abs(weights).max(initial=0.0)
     weights[np.abs(weights) <= 1e-12 * scale] = 0.0  # left by a dataset that left
+    lambdas, weights = _refined(program, lambdas, weights)
     return Path(lambdas, weights, complete)
-
-
-def _settled(program: Program, weights: Floats) -> Floats:
-    """Of exact copies at one penalty the first has the weight of all, as in `optimum`."""
-    first = first_copies(program.K, priced=program.penalties)
-    if program.ridge or (first == np.arange(len(first))).all():
-        return weights
-    settled = np.zeros_like(weights)
-    np.add.at(settled.T, first, weights.T)
-    return settled
 
 
 def _violations(program: Program, lambdas: Floats, weights: Floats) -> Floats:
@@ -159,6 +179,7 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
     middle = (lambdas[1:] + lambdas[:-1]) / 2
     off = _violations(program, middle, (weights[1:] + weights[:-1]) / 2)
     knots: dict[float, Floats] = {}
+    guess = weights[-1]
     uncovered = [(float(lambdas[j]), float(lambdas[j + 1])) for j in np.flatnonzero(off > least)]
     tries = 8 * len(program.c) + 100
     while uncovered and tries:
@@ -166,10 +187,11 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
         tries -= 1
         if high - low <= least:
             continue
-        ends = _piece(program, (high + low) / 2, low, high)
+        ends = _piece(program, (high + low) / 2, low, high, guess)
         if ends is None:
             continue
         (above, at_above), (below, at_below) = ends
+        guess = at_below
         if above < high:
             knots[above] = at_above
             uncovered.append((high, above))
@@ -187,7 +209,7 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
 
 
 def _piece(
-    program: Program, lam: float, low: float, high: float
+    program: Program, lam: float, low: float, high: float, guess: Floats
 ) -> tuple[tuple[float, Floats], tuple[float, Floats]] | None:
     """The linear piece of the path at λ within (low, high): its ends and the weights there.
 
@@ -195,7 +217,7 @@ def _piece(
     these weights is 0 or another dataset's margin reaches its threshold. None where the piece
     cannot be told: datasets of A that cannot be told apart.
     """
-    weights, _ = optimum(program, lam)
+    weights, _ = optimum(program, lam, guess)
     on = np.flatnonzero(weights)
     sign, across = np.sign(weights[on]), program.H[:, on]
     right = np.stack([program.c[on], program.penalties[on] * sign], axis=1)

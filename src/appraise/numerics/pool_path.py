@@ -24,7 +24,7 @@ from appraise.numerics.question import Question
 from appraise.numerics.rule import Lambda
 
 HAIR = 1e-6  # of ‖g_i‖‖r‖: a margin nearer to its threshold counts as at it
-FIRST = 128  # size of the first working set
+BATCH = 128  # datasets of the first working set, and of those that enter it at once
 _SLACK = 1e-9  # of λ_max p_i: what the path over W is exact to
 _BOTTOM = 1e-7  # of λ_max: taken for λ = 0
 _COARSE = 8  # knots that are looked at before all are
@@ -49,8 +49,13 @@ class ProvenLambda:
     rounds: int
 
 
-def proven_lambda(program: PoolProgram, question: Question) -> ProvenLambda:
+def proven_lambda(program: PoolProgram, question: Question, batch: int = BATCH) -> ProvenLambda:
     """λ by the rule on the path without limits, proven over all n datasets.
+
+    Args:
+        program: of the target.
+        question: about the n datasets.
+        batch: how many datasets the first working set holds, and come into it at once.
 
     Raises:
         ParamsError: the number that the rule needs is missing or out of range.
@@ -60,7 +65,7 @@ def proven_lambda(program: PoolProgram, question: Question) -> ProvenLambda:
     top = terms.lambda_max()
     if top == 0:
         return ProvenLambda(question.rule.at(0.0, 0.0), NONE, NONE, 0)
-    order = np.argsort(-terms.pull(terms.c) / terms.penalties, kind="stable")[:FIRST]
+    order = np.argsort(-terms.pull(terms.c) / terms.penalties, kind="stable")[:batch]
     working = np.unique(program.firsts(order))
     rows = program.pool.rows(working)
     K = rows @ rows.T
@@ -70,7 +75,7 @@ def proven_lambda(program: PoolProgram, question: Question) -> ProvenLambda:
         prices = None if question.prices is None else question.prices[working]
         last, beyond = question.rule.knot(path, prices)
         lambdas, weights = _down_to(part, path, last, beyond)
-        nearest, new = _entering(program, part, working, rows, lambdas, weights)
+        nearest, new = _entering(program, part, working, rows, lambdas, weights, batch)
         if not len(new):
             lam = question.rule.at(float(path.lambdas[last]), top)
             ever = (path.weights[: last + 2] != 0).any(axis=0)
@@ -117,6 +122,7 @@ def _entering(
     rows: Floats,
     lambdas: Floats,
     weights: Floats,
+    batch: int,
 ) -> tuple[Indices, Indices]:
     """Who is at some knot at its threshold, or above it; who of them comes into the working set.
 
@@ -126,6 +132,7 @@ def _entering(
         part: the program over the working set.
         rows: (s, d) its gradients.
         lambdas, weights: (L,), (L, s) of the knots.
+        batch: how many come in at once, or as many as there are.
     """
     some = np.unique(np.linspace(0, len(lambdas) - 1, _COARSE).round().astype(np.int64))
     for knots in (some, np.arange(len(lambdas))):
@@ -135,7 +142,7 @@ def _entering(
         firsts = program.firsts(near)
         _, order = np.unique(firsts, return_index=True)
         firsts = firsts[np.sort(order)]  # each once, the worst first
-        new = firsts[~np.isin(firsts, working)][: max(FIRST, len(working))]
+        new = firsts[~np.isin(firsts, working)][: max(batch, len(working))]
         if len(new):
             break
     return np.sort(firsts), np.sort(new)

@@ -17,13 +17,15 @@ there are more candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.pool import Indices, Pool
+from appraise.numerics.pool_path import BATCH
 from appraise.numerics.question import Question
 from appraise.numerics.working_set import LargeSolution, Pass, solve_pool
 
@@ -36,18 +38,19 @@ class Screening:
 
     Attributes:
         candidates: (s,) int64, ascending.
-        solutions: for each target its solution over all n datasets, with the proof.
+        solutions: target → its solution over all n datasets, with the proof.
     """
 
     candidates: Indices
-    solutions: tuple[LargeSolution, ...]
+    solutions: dict[str, LargeSolution]
 
 
 def screening(
     pool: Pool,
-    targets: Floats,
+    targets: Mapping[str, Floats],
     question: Question,
     largest: int,
+    batch: int = BATCH,
     progress: Callable[[Pass], object] = lambda _: None,
 ) -> Screening:
     """The candidates of a pool, for all targets together.
@@ -57,25 +60,30 @@ def screening(
 
     Args:
         pool: gradients (n, d), float32 or float64.
-        targets: (T, d) the targets' gradients.
+        targets: target → its gradient (d,).
         question: about the n datasets.
         largest: how many candidates there are, unless more are needed.
+        batch: how many datasets come into a working set at once.
         progress: called after each pass over the pool.
 
     Raises:
         ParamsError: the number that the rule needs is missing or out of range.
-        SolverError: the question is ill-posed, or its answer cannot be proven.
+        SolverError: the question is ill-posed, or its answer cannot be proven; the message begins
+            with the target.
     """
-    solutions = tuple(
-        solve_pool(pool, target, question, progress=progress) for target in np.atleast_2d(targets)
-    )
+    solutions = {}
+    for name, target in targets.items():
+        try:
+            solutions[name] = solve_pool(pool, target, question, batch=batch, progress=progress)
+        except SolverError as error:
+            raise SolverError(f"{name}: {error}") from None
     p = question.penalties
     needed = [
         np.union1d(one.needed, np.argsort(-np.abs(one.alignment) / p, kind="stable")[:_HARDEST])
-        for one in solutions
+        for one in solutions.values()
     ]
     first = np.unique(np.concatenate(needed))
-    lacks = np.max([_lack(one, p) for one in solutions], axis=0)
+    lacks = np.max([_lack(one, p) for one in solutions.values()], axis=0)
     order = np.argsort(-lacks, kind="stable")
     more = order[~np.isin(order, first)][: max(0, largest - len(first))]
     return Screening(np.sort(np.concatenate([first, more])), solutions)

@@ -20,9 +20,10 @@ from scipy import sparse
 from appraise.errors import ParamsError, SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution, solve_program
-from appraise.numerics.optimum import OSQP_SETTINGS, optimum
+from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, checked_program
 from appraise.numerics.question import Question
+from appraise.numerics.scaling import OSQP_SETTINGS
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from appraise.numerics.kernel import Floats
 from appraise.numerics.limits import Limits, cheapest
 from appraise.numerics.optimum import optimum, sharpened
 from appraise.numerics.pool import NONE, Indices, Pool, PoolProgram, pool_program
-from appraise.numerics.pool_path import FIRST, HAIR, proven_lambda
+from appraise.numerics.pool_path import BATCH, HAIR, proven_lambda
 from appraise.numerics.program import Optimality, dual_scale
 from appraise.numerics.question import Question
 from appraise.numerics.rule import Lambda
@@ -95,6 +95,7 @@ def solve_pool(
     lam: float | None = None,
     nonnegative: bool = True,
     start: Sequence[int] = (),
+    batch: int = BATCH,
     progress: Callable[[Pass], object] = lambda _: None,
 ) -> LargeSolution:
     """Solve the convex program over a large pool.
@@ -106,6 +107,7 @@ def solve_pool(
         lam: λ > 0; None for the rule's, which is proven on the path over all n.
         nonnegative: w ≥ 0; else weights of any sign, without limits, λ relative or given.
         start: datasets believed to have a weight: the support at another λ, or before an arrival.
+        batch: how many datasets the first working set holds, and come into it at once.
         progress: called after each pass.
 
     Raises:
@@ -122,7 +124,7 @@ def solve_pool(
         question.rule.check(priced=False)
         chosen = question.rule.at(0.0, top)
     elif nonnegative:
-        proven = proven_lambda(program, question)
+        proven = proven_lambda(program, question, batch)
         chosen, path_needs, rounds = proven.lam, proven.needed, proven.rounds
         first = np.union1d(first, proven.support)
     else:
@@ -138,7 +140,7 @@ def solve_pool(
             f"lambda: expected a number above 0, found {chosen.value}; give a part of lambda_max = "
             f"{top:.6g}"
         )
-    state = _State(program, chosen, question.tolerance)
+    state = _State(program, chosen, question.tolerance, batch)
     solution = state.run(first, progress)
     needed = np.union1d(solution.needed, path_needs)
     return replace(solution, rounds=rounds, needed=needed)
@@ -151,6 +153,7 @@ class _State:
     program: PoolProgram
     lam: Lambda
     tolerance: float
+    batch: int
 
     def run(self, start: Indices, progress: Callable[[Pass], object]) -> LargeSolution:
         """Grow the working set until the gap over all datasets is small enough."""
@@ -194,18 +197,23 @@ class _State:
         terms, limits = self.program.terms, self.program.terms.limits
         order = np.argsort(-terms.pull(terms.c) / terms.penalties, kind="stable")
         if limits is not None and limits.total is not None:
-            return np.union1d(order[: _with_room(limits, order, limits.total)], start)
+            return np.union1d(order[: _with_room(limits, order, self.batch)], start)
         if self.lam.value >= self.lam.top:
             return NONE
-        first = np.union1d(order[:FIRST], start)
+        first = np.union1d(order[: self.batch], start)
         return np.unique(self.program.firsts(first)) if limits is None else first
 
     def _solved(self, K: Floats, working: Indices, w: Floats) -> Floats:
         if not len(working):
             return w
         part = self.program.part(working, K)
-        solved = optimum(part, self.lam.value, w)[0]
-        return solved if part.limits is not None else sharpened(part, solved, self.lam.value)
+        if part.limits is None:
+            return sharpened(part, optimum(part, self.lam.value, w)[0], self.lam.value)
+        _, same, which = np.unique(
+            self.program.firsts(working), return_index=True, return_inverse=True
+        )
+        same = same[which]  # the products of copies are equal, and not but for rounding
+        return optimum(replace(part, K=K[np.ix_(same, same)], c=part.c[same]), self.lam.value)[0]
 
     def _thresholds(self, m: Floats, working: Indices) -> Floats:
         """What each margin must exceed to enter (n,): λp, and what the limits add to it.
@@ -246,7 +254,7 @@ class _State:
         over = terms.pull(m[outside]) - thresholds[outside]
         rounding = _ROUNDING * self.program.lengths * math.sqrt(terms.tau)
         most = over / terms.penalties[outside]
-        worst = outside[np.argsort(-most, kind="stable")[: max(FIRST, len(working))]]
+        worst = outside[np.argsort(-most, kind="stable")[: max(self.batch, len(working))]]
         worst = worst[terms.pull(m[worst]) - thresholds[worst] > rounding[worst]]
         if terms.limits is None:
             worst = self.program.firsts(worst)
@@ -297,9 +305,9 @@ class _State:
         return weights, np.unique(firsts)
 
 
-def _with_room(limits: Limits, order: Indices, total: float) -> int:
+def _with_room(limits: Limits, order: Indices, least: int) -> int:
     """How many of the datasets, in this order, are needed for weights that add up to the total."""
-    low, high = min(FIRST, len(order)), len(order)
+    total, low, high = limits.total or 0.0, min(least, len(order)), len(order)
     while low < high:
         middle = (low + high) // 2
         fits = limits.room(order[:middle]) >= total * (1 - 1e-12)

@@ -1,7 +1,8 @@
 """One purchase for several targets: their weighted combination, and the worst served of them.
 
 Asks of the kernel that the targets share what `kmm_weights` says, limits and prices included, and
-computes on the spot; nothing is written.
+computes on the spot; nothing is written. Of a pool too large for a kernel only the candidates take
+part.
 """
 
 from __future__ import annotations
@@ -77,6 +78,12 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> Joint:
     alpha = _shares(names, shares)
     prices, owners = offered(project, ids, REMEDY).of(ids)
     question = question_of(project.params.kmm_weights, ids, prices, owners)
+    if question.rule.name != "relative":
+        raise ParamsError(
+            "joint: expected kmm_weights.rule relative, because several targets together have no "
+            f"path on which a {question.rule.name} could be counted, found {question.rule.name}; "
+            "set it to relative"
+        )
     targets = Targets(kernel.K, kernel.C, kernel.T @ kernel.T.T)
     worst = worst_case(targets, question)
     alone = np.eye(len(names))

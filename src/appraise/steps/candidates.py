@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from appraise.errors import ArtifactError, ParamsError, SolverError
+from appraise.errors import ArtifactError, SolverError
 from appraise.methods.questions import question_of
 from appraise.numerics.kernel import Normalize, mean_gradient
 from appraise.numerics.pool import Pool
@@ -103,7 +103,7 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
         asked, names = Asked.model_validate(given.fact("asked")), given.keys(TARGETS)
         gradients = _gradients(given, ids, asked.normalize, progress)
         made = _screened(given, gradients, asked, names)
-        yield Output(given.key, (gradients, _table(made, names, ids), _content(made, names, ids)))
+        yield Output(given.key, (gradients, _table(made, ids), _content(made, ids)))
 
 
 def _gradients(
@@ -135,18 +135,18 @@ def _mean(given: Given, noun: str, key: str, normalize: Normalize) -> NDArray[np
 def _screened(
     given: Given, gradients: PoolGradients, asked: Asked, names: Sequence[str]
 ) -> Screening:
-    T = np.stack([_mean(given, TARGETS, name, asked.normalize) for name in names])
+    targets = {name: _mean(given, TARGETS, name, asked.normalize) for name in names}
     question, largest = asked.question(list(gradients.contents)), given.params.candidates.largest
     try:
-        return screening(Pool(gradients.G), T, question, largest)
-    except (ParamsError, SolverError) as error:
-        raise type(error)(
-            f"candidates: {error} (a pool of more than candidates.largest = {largest} datasets "
-            "asks what kmm_weights says)"
+        return screening(Pool(gradients.G), targets, question, largest)
+    except SolverError as error:
+        raise SolverError(
+            f"candidates {error}; or raise candidates.largest to {len(gradients.contents)}, so "
+            "that no dataset is left out"
         ) from None
 
 
-def _table(made: Screening, names: Sequence[str], ids: Sequence[str]) -> ScreenedTable:
+def _table(made: Screening, ids: Sequence[str]) -> ScreenedTable:
     """A row for each dataset that is no candidate, and each target."""
     out = np.setdiff1d(np.arange(len(ids)), made.candidates)
     tables = [
@@ -159,12 +159,12 @@ def _table(made: Screening, names: Sequence[str], ids: Sequence[str]) -> Screene
                 "threshold": solution.thresholds[out],
             }
         )
-        for target, solution in zip(names, made.solutions, strict=True)
+        for target, solution in made.solutions.items()
     ]
     return ScreenedTable(pd.concat(tables, ignore_index=True))
 
 
-def _content(made: Screening, names: Sequence[str], ids: Sequence[str]) -> Candidates:
+def _content(made: Screening, ids: Sequence[str]) -> Candidates:
     certificates = {
         target: Screened(
             lam=solution.lam.value,
@@ -176,7 +176,7 @@ def _content(made: Screening, names: Sequence[str], ids: Sequence[str]) -> Candi
             relative_error=solution.optimality.relative_error,
             passes=len(solution.passes),
         )
-        for target, solution in zip(names, made.solutions, strict=True)
+        for target, solution in made.solutions.items()
     }
     kept = tuple(ids[i] for i in made.candidates)
     return Candidates(ids=kept, screened=len(ids) - len(kept), certificates=certificates)

@@ -68,11 +68,7 @@ def run(
         AppraiseError: whatever the step itself raises; partitions already made stay.
     """
     applying = [recorder for recorder in recorders if recorder.applies(project, one.noun, by)]
-    try:
-        made = _made(one, project, keys, force, executor)
-    except Exception as error:
-        _report_failure(applying, project, one.noun, error)
-        raise
+    made = _made(one, project, keys, force, executor, applying)
     return replace(made, recorded=_recorded(applying, project, one.noun, run_id))
 
 
@@ -104,7 +100,12 @@ def _report_failure(
 
 
 def _made(
-    one: Step, project: Project, keys: Sequence[str] | None, force: bool, executor: Executor
+    one: Step,
+    project: Project,
+    keys: Sequence[str] | None,
+    force: bool,
+    executor: Executor,
+    recorders: Sequence[Recorder],
 ) -> Made:
     with project.alone(one.noun):
         existing = one.keys(project)
@@ -117,7 +118,11 @@ def _made(
         wanted = existing if keys is None else [key for key in existing if key in set(keys)]
         pending = [key for key in wanted if force or not one.current(project, key)]
         if pending:
-            executor.make(one.noun, project, pending, _producing(one))
+            try:
+                executor.make(one.noun, project, pending, _producing(one))
+            except Exception as error:  # not of a wrong key, nor of an input that is not there yet
+                _report_failure(recorders, project, one.noun, error)
+                raise
         gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
         for key in gone:
             project.remove(one.noun, key)
