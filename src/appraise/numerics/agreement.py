@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import rankdata
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
@@ -164,8 +165,6 @@ def regret_of(chosen: tuple[int, ...], valued: Valued) -> float:
 
 
 def _correlation(a: Floats, b: Floats) -> Correlation:
-    from scipy.stats import rankdata
-
     return Correlation(float(_pearson(rankdata(a), rankdata(b))), float(_pearson(a, b)))
 
 
@@ -181,8 +180,6 @@ def _interval(
     a: Floats, b: Floats, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float]:
     """Of the Spearman correlation; resamples of a single dataset say nothing and are left out."""
-    from scipy.stats import rankdata
-
     drawn = resampled_indices(seed, "agreement", resamples, len(a))
     found = _pearson(rankdata(a[drawn], axis=1), rankdata(b[drawn], axis=1))
     found = found[np.isfinite(found)]
