@@ -14,9 +14,10 @@ import yaml
 from tiny_project import WORDS, all_of_it, appraise, write_project, write_rows
 
 from appraise.errors import AppraiseError
-from appraise.project import Project
+from appraise.project import Project, Recipe
 from appraise.steps.flow import NOUNS, step
-from appraise.steps.runner import run
+from appraise.steps.runner import run, write
+from appraise.steps.step import Output
 from appraise.storage.files import read_arrays, read_json, read_table
 
 
@@ -75,7 +76,7 @@ def test_elsewhere_it_gives_the_same_bytes(done: Path, tiny: Path, tmp_path: Pat
 def test_a_target_share_adds_the_policy_that_trains_on_the_target_alone(project: Path) -> None:
     change(project, "lora_adapter", target_share=0.7, steps=5)
     made = all_of_it(project)
-    assert made["gradient_sketches"] == made["kmm_weights"] == []
+    assert made["gradient_sketches"] == made["dataset_values"] == []
     assert "desk/target_only" in made["lora_adapter"]
     mixes = {
         policy: read_json(project / f"data/lora_adapter/desk/{policy}/training.json")["mix"]
@@ -176,7 +177,7 @@ def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> No
 
 def test_caps_that_leave_no_room_are_one_line(project: Path) -> None:
     change(project, "kmm_weights", total=1.0, owner_cap=0.5)
-    refused = appraise(project, "kmm-weights")
+    refused = appraise(project, "dataset-values")
     assert refused.exit_code == 2
     assert "caps that allow 0.5 for 3 datasets of 1 owners" in refused.stderr
 
@@ -238,7 +239,8 @@ def test_a_sketch_made_with_something_else_is_refused(
     found = Project(project)
     path = found.folder("gradient_sketches", "colours") / "sketch.safetensors"
     arrays, meta = read_arrays(path)
-    with step("gradient_sketches").writing(found, "colours") as folder:
+    recipe = found.manifest("gradient_sketches", "colours").recipe
+    with found.writing("gradient_sketches", "colours", recipe) as folder:
         write_arrays(folder / path.name, arrays, meta | {part: value})
     refused = appraise(project, "kernel-matrix")
     assert refused.exit_code == 2
@@ -317,16 +319,16 @@ def test_a_stop_in_the_middle_keeps_what_is_done(
 
 
 def test_an_input_that_changes_while_a_step_computes(project: Path) -> None:
-    found = Project(project)
+    found, one = Project(project), step("target_sketches")
 
-    def compute() -> None:
-        with step("target_sketches").writing(found, "desk") as folder:
+    class Changing:
+        def write(self, folder: Path) -> None:
             (folder / "x").write_text("x")
             change(project, "gradient_sketches", seed=7)
             found.__dict__.pop("params")
 
     with pytest.raises(AppraiseError, match="an input changed"):
-        compute()
+        write(one, found, Output("desk", (Changing(),)), one.recipe(found, "desk"))
     assert step("target_sketches").current(Project(project), "desk") is False
 
 
@@ -342,7 +344,7 @@ def test_two_at_once_do_it_once(project: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(made) == [(), ("desk",)]
+    assert sorted(made) == [(), ("desk/kmm", "desk/alignment")]
 
 
 def test_evaluation_without_lm_eval_has_no_accuracy(project: Path) -> None:
@@ -419,6 +421,7 @@ OTHER = {
     ("gradient_sketches", "distortion"): None,  # not beside dimension
     ("gradient_sketches", "dtype"): "bfloat16",
     ("target_sets", "desk", "components"): None,
+    ("dataset_values", "methods"): ["kmm", "alignment"],
     ("lora_adapter", "mix"): None,  # there is no other yet
     ("evaluation", "tasks"): ["arc_easy"],
     ("evaluation", "limit"): 5,
@@ -465,11 +468,15 @@ def test_dvc_knows_every_setting_that_a_step_depends_on(done: Path) -> None:
     assert checked > 30
 
 
+def decided(recipe: Recipe) -> Any:
+    return recipe.settings, recipe.facts
+
+
 def same_settings(noun: str, before: Project, after: Project) -> bool:
     one = step(noun)
     try:
         return all(
-            one.recipe(before, key).settings == one.recipe(after, key).settings
+            decided(one.recipe(before, key)) == decided(one.recipe(after, key))
             for key in set(one.keys(before)) & set(one.keys(after))
         )
     except AppraiseError:

@@ -76,7 +76,8 @@ class Explained(Part):
         near_threshold: whether a small change would turn the answer.
         covered_by: the others that cover part of it, most first.
         enters: λ below which it is in the mix, as a part of λ_max; None where it never is.
-        value: how much worse the optimum is without it.
+        value: how much worse the optimum is without it; None where the limits leave no room for the
+            others.
         value_in_money: the same in money; None where the penalty has nothing to do with money.
         walk_away_price: above it the dataset drops out of the mix; None likewise.
         signed_weight: where weights may be negative.
@@ -88,7 +89,7 @@ class Explained(Part):
     near_threshold: bool
     covered_by: tuple[Cover, ...]
     enters: float | None
-    value: float
+    value: float | None
     value_in_money: float | None
     walk_away_price: float | None
     signed_weight: float

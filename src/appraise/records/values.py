@@ -78,7 +78,8 @@ class Standing:
         threshold: λ p_i, and what the limits that bind add to it.
         near_threshold: whether a small change would turn the answer.
         covered_by: by the datasets with a weight, largest first.
-        value: optimum without it minus optimum with it.
+        value: optimum without it minus optimum with it; None where the limits leave no room for the
+            others.
         value_in_money: what λ pays for that; None where the penalty has nothing to do with money.
         walk_away_price: above it the weight is 0; None likewise.
         signed_weight: in the program without w ≥ 0.
@@ -92,7 +93,7 @@ class Standing:
     threshold: float
     near_threshold: bool
     covered_by: tuple[Covering, ...]
-    value: float
+    value: float | None
     value_in_money: float | None
     walk_away_price: float | None
     signed_weight: float

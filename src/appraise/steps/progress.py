@@ -36,6 +36,8 @@ class Progress:
 
     def skip(self, units: int) -> None:
         """So many were done by a run that was stopped: no measure of this one's speed."""
+        if self._bar.disable:
+            return
         self._bar.initial, self._bar.n = self._bar.initial + units, self._bar.n + units
         self._bar.last_print_n += units
 
