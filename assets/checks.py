@@ -17,11 +17,11 @@ from appraise.project import Project
 from appraise.project.keys import target_of
 from appraise.records import examples as tables
 from appraise.records.cards import DatasetCard, ValidationChecks
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.sketch import Sketch
 from appraise.records.subset import Subset
-from appraise.records.values import ProgramCertificate
 from appraise.review.verification import recertified
 
 MOST_ROWS = 50

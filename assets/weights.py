@@ -10,14 +10,9 @@ from appraise.orchestration.pipeline import Check, Shown
 from appraise.presentation.valuation_pictures import measure_of, path_picture, weights_picture
 from appraise.project import Project
 from appraise.project.keys import name_of
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.record import read_if_there
-from appraise.records.values import (
-    EntriesTable,
-    OwnersTable,
-    PathKnots,
-    ProgramCertificate,
-    WeightsTable,
-)
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, WeightsTable
 
 CERTIFIED = ("lambda_max", "gap", "kkt_violation", "residual_norm", "tolerance")
 COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "worst_rank",

@@ -54,7 +54,7 @@ def valued(name: str, preview: int, change: Callable[[dict[str, Any]], None]) ->
         change(params["base_model"])
 
     made = project(f"agreement_{name}_{preview}", changed)
-    bring(made, (*TO_SKETCHES, "candidates", "kernel_matrix", "kmm_weights", "selected_subset"))
+    bring(made, (*TO_SKETCHES, "candidates", "kernel_matrix", "dataset_values", "selected_subset"))
     return made
 
 
@@ -104,7 +104,7 @@ def speed(made: Project) -> float:
 def solved(made: Project) -> SolvedProgram:
     """The target's program and its solution."""
     kernel = Kernel.read(made.open("kernel_matrix"))
-    return SolvedProgram.read(made.open("kmm_weights", TARGET), kernel, TARGET)
+    return SolvedProgram.read(made.open("dataset_values", f"{TARGET}/kmm"), kernel, TARGET)
 
 
 def line(value_with: str, buy_for: str, one: TargetAgreement, rate: float) -> str:

@@ -18,13 +18,14 @@ from appraise.presentation.valuation_pictures import (
 from appraise.project import Project
 from appraise.project.keys import joined
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.decision import Decision
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.outcome import LossTable, Outcome, OutcomeMetrics
 from appraise.records.record import Json, read_if_there
 from appraise.records.subset import Subset
-from appraise.records.values import PathKnots, ProgramCertificate, WeightsTable
+from appraise.records.values import PathKnots, WeightsTable
 from appraise.review.sketch_costs import costs
 from appraise.steps.report import Page
 

@@ -20,11 +20,12 @@ from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project
 from appraise.records import examples as tables
 from appraise.records.cards import ValidationChecks
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.kernel import Kernel
 from appraise.records.sketch import Sketch
 from appraise.records.subset import Subset
 from appraise.records.tables import DatasetExamples
-from appraise.records.values import ProgramCertificate, WeightsTable
+from appraise.records.values import WeightsTable
 
 ALL = {check.name: check for shown in SHOWN.values() for check in shown.checks}
 

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them; titles of strangers made harmless."""
+"""Numbers and names as people read them; titles from outside made harmless."""
 
 from __future__ import annotations
 

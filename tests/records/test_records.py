@@ -16,6 +16,7 @@ from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.records.base_model import BaseModelFingerprint
 from appraise.records.candidates import Candidates, PoolGradients, ScreenedTable, Screening
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.copies import Copied, CopiesSummary, CopiesTable
 from appraise.records.decision import Decision
 from appraise.records.kernel import Kernel
@@ -24,7 +25,7 @@ from appraise.records.outcome import LossTable, Outcome
 from appraise.records.program import SolvedProgram
 from appraise.records.record import ArrayRecord, JsonRecord, Record, TableRecord, read_if_there
 from appraise.records.subset import Subset
-from appraise.records.values import ProgramCertificate, WeightsTable
+from appraise.records.values import WeightsTable
 from appraise.steps.flow import NOUNS, step
 from appraise.steps.runner import run
 from appraise.storage.files import read_json, write_arrays, write_json, write_table

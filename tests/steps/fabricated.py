@@ -21,6 +21,7 @@ from appraise.project import Project
 from appraise.project.manifest import Input
 from appraise.records.candidates import Candidates
 from appraise.records.cards import ValidationChecks
+from appraise.records.certificate import ProgramCertificate, StatedCertificate, StatedLimits
 from appraise.records.copies import Copied, CopiesSummary
 from appraise.records.kernel import Kernel, Pair, Transfer, TransferFacts
 from appraise.records.offers import Offers, Unusable
@@ -32,16 +33,7 @@ from appraise.records.subset import (
     Separation,
     ShadowPrice,
 )
-from appraise.records.values import (
-    EntriesTable,
-    OwnersTable,
-    PathKnots,
-    ProgramCertificate,
-    Resamples,
-    StatedCertificate,
-    StatedLimits,
-    WeightsTable,
-)
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
 
 TARGET = "clinic_desk"
 HOSTILE = 'Fiscal questions <script>alert("fiqa")</script>'

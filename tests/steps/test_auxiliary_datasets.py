@@ -348,8 +348,8 @@ def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> No
 def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> None:
     small_project(tmp_path)
     chosen = offer(tmp_path, "chosen", rows(30, "chosen"), choices="{options}")
-    told = [row | {"worse": f"no idea of {i}"} for i, row in enumerate(rows(30, "told"))]
-    worse = offer(tmp_path, "worse", told, rejected="{worse}")
+    stated = [row | {"worse": f"no idea of {i}"} for i, row in enumerate(rows(30, "stated"))]
+    worse = offer(tmp_path, "worse", stated, rejected="{worse}")
     one_choice = [row | {"options": row["answer"]} for row in rows(30, "single")]
     single = offer(tmp_path, "single", one_choice, choices="{options}")
     project = write_params(tmp_path)

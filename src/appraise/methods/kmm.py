@@ -23,7 +23,8 @@ from appraise.numerics.kernel import first_copies
 from appraise.numerics.question import Question
 from appraise.numerics.uncertainty import Bootstrap, bootstrap
 from appraise.numerics.valuation import Weighing, weigh
-from appraise.records.values import PathKnots, ProgramCertificate, Resamples, StatedLimits
+from appraise.records.certificate import ProgramCertificate, StatedLimits
+from appraise.records.values import PathKnots, Resamples
 from appraise.settings.section import Section
 from appraise.settings.valuation import KmmWeightsParams
 

@@ -14,15 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appraise.numerics.kernel import Floats, KernelEvidence, Normalize
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.record import Record
-from appraise.records.values import (
-    EntriesTable,
-    OwnersTable,
-    PathKnots,
-    ProgramCertificate,
-    Resamples,
-    WeightsTable,
-)
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
 from appraise.settings.section import Section
 
 Vectors = Literal["gradients", "task_vectors"]

@@ -173,51 +173,45 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
 
     Solutions that are optimal at both ends and in the middle of a stretch are optimal all along
     it: margins and thresholds are linear. Elsewhere the stretch is covered by linear pieces, each
-    from the datasets with a weight at one λ of it.
+    from the datasets with a weight at one λ of it, or halved where they cannot be told apart.
     """
-    top, least = float(lambdas[0]), 1e-9 * float(lambdas[0])
+    top, least = float(lambdas[0]), _PATH_ERROR * float(lambdas[0])
     middle = (lambdas[1:] + lambdas[:-1]) / 2
     off = _violations(program, middle, (weights[1:] + weights[:-1]) / 2)
-    knots: dict[float, Floats] = {}
-    guess = weights[-1]
-    uncovered = [(float(lambdas[j]), float(lambdas[j + 1])) for j in np.flatnonzero(off > least)]
-    tries = 8 * len(program.c) + 100
-    while uncovered and tries:
-        high, low = uncovered.pop()
-        tries -= 1
-        if high - low <= least:
+    points = list(zip(lambdas.tolist(), weights, strict=True))
+    open_ = [(points[j], points[j + 1]) for j in np.flatnonzero(off > least)]
+    knots: list[tuple[float, Floats]] = []
+    for _ in range(8 * len(program.c) + 100):
+        if not open_:
+            break
+        high, low = open_.pop()
+        lam, guess = (high[0] + low[0]) / 2, (high[1] + low[1]) / 2
+        if high[0] - low[0] <= least or (
+            _violations(program, np.array([lam]), guess[None])[0] <= least
+        ):
             continue
-        ends = _piece(program, (high + low) / 2, low, high, guess)
-        if ends is None:
-            continue
-        (above, at_above), (below, at_below) = ends
-        guess = at_below
-        if above < high:
-            knots[above] = at_above
-            uncovered.append((high, above))
-        if below > low:
-            knots[below] = at_below
-            uncovered.append((below, low))
+        there, _ = optimum(program, lam, guess)
+        ends = _piece(program, lam, there, low[0], high[0]) or [(lam, there)]
+        knots += ends  # where these are the stretch's own, they leave no residue of who left
+        open_ += [(high, ends[0])] if ends[0][0] < high[0] else []
+        open_ += [(ends[-1], low)] if ends[-1][0] > low[0] else []
     if not knots:
         return lambdas, weights
-    lambdas = np.concatenate([lambdas, np.array(list(knots))])
-    weights = np.vstack([weights, *knots.values()])
-    order = np.argsort(-lambdas, kind="stable")
-    lambdas, weights = lambdas[order], weights[order]
+    points = sorted(knots + points, key=lambda point: -point[0])  # of equal λ the new one first
+    lambdas, weights = np.array([lam for lam, _ in points]), np.array([w for _, w in points])
     apart = np.concatenate([[True], -np.diff(lambdas) > 1e-12 * top])
     return lambdas[apart], weights[apart]
 
 
 def _piece(
-    program: Program, lam: float, low: float, high: float, guess: Floats
-) -> tuple[tuple[float, Floats], tuple[float, Floats]] | None:
-    """The linear piece of the path at λ within (low, high): its ends and the weights there.
+    program: Program, lam: float, weights: Floats, low: float, high: float
+) -> list[tuple[float, Floats]] | None:
+    """The linear piece of the path at λ within (low, high): its upper and lower end, with weights.
 
     w = a − λb on the datasets A with a weight, H_AA a = c_A and H_AA b = ±p_A; it ends where one of
     these weights is 0 or another dataset's margin reaches its threshold. None where the piece
     cannot be told: datasets of A that cannot be told apart.
     """
-    weights, _ = optimum(program, lam, guess)
     on = np.flatnonzero(weights)
     sign, across = np.sign(weights[on]), program.H[:, on]
     right = np.stack([program.c[on], program.penalties[on] * sign], axis=1)
@@ -244,11 +238,11 @@ def _piece(
         return None
 
     def at(where: float) -> Floats:
-        found = np.zeros_like(weights)
-        found[on] = a - where * b
-        return found if program.nonnegative is False else np.maximum(found, 0.0)
+        there = np.zeros_like(weights)
+        there[on] = a - where * b
+        return np.maximum(there, 0.0) if program.nonnegative else there
 
-    return (above, at(above)), (below, at(below))
+    return [(above, at(above)), (below, at(below))]
 
 
 def stays(path: Path) -> tuple[Stay, ...]:

@@ -93,4 +93,5 @@ def _lack(solution: LargeSolution, p: Floats) -> Floats:
     """The margin as a part of λp, less what limits ask beyond it (n,)."""
     own = solution.lam.value * p
     left = solution.margins - (solution.thresholds - own)
-    return np.asarray(left / p / max(solution.lam.value, np.finfo(np.float64).tiny))
+    least = 1e-12 * float(np.abs(solution.alignment / p).max()) or 1.0  # where λ is 0
+    return np.asarray(left / p / max(solution.lam.value, least))

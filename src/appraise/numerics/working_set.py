@@ -242,10 +242,11 @@ class _State:
         """Whether the sphere around the residual in which the optimal one lies, of a radius of at
         least so much, holds one at which the dataset is at its threshold."""
         terms = self.program.terms
-        threshold, pull = self.lam.value * terms.penalties[among], terms.pull(m)
+        threshold = self.lam.value * terms.penalties[among]
         radius = max(math.sqrt(2 * max(now.gap, 0.0)), least)
-        s = dual_scale(pull, threshold)
-        return np.asarray(s * pull + self.program.lengths[among] * radius >= threshold)
+        s = dual_scale(terms.pull(m), threshold)
+        nearest = s * (m if terms.nonnegative else np.abs(m))
+        return np.asarray(nearest + self.program.lengths[among] * radius >= threshold)
 
     def _violators(self, m: Floats, thresholds: Floats, left: Indices, working: Indices) -> Indices:
         """Those outside whose margins exceed their thresholds most; of copies the first."""

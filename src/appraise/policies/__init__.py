@@ -64,7 +64,7 @@ _REGISTERED = (
     at_random(
         "random",
         title="Drawn at random",
-        meaning="as many datasets, drawn by lot",
+        meaning="as many datasets, drawn at random",
     ),
     nothing(
         "target_only",

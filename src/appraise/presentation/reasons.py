@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appraise.presentation.wording import listed, money, number_word, one_line, ordinal, percent
-from appraise.records.decision import ReasonKind
 from appraise.records.subset import Change
+from appraise.records.valued import ReasonKind
 
 NAMED_SHARE = 0.75  # name as many coverers as hold this share of what is covered …
 MOST_NAMED = 3  # … but never more than these

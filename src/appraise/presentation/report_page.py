@@ -31,8 +31,9 @@ from appraise.presentation.wording import (
     signed,
 )
 from appraise.records.cards import DatasetCard
-from appraise.records.decision import Bought, Decision, Refused
+from appraise.records.decision import Decision
 from appraise.records.outcome import Comparison, Outcome, PolicyScore
+from appraise.records.valued import Bought, Refused
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "report.html.j2"

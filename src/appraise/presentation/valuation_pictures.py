@@ -10,11 +10,12 @@ from appraise.presentation import pictures
 from appraise.presentation.drawing import Format
 from appraise.presentation.wording import one_line
 from appraise.records.adapter import AdapterTraining
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.decision import Decision
 from appraise.records.kernel import Kernel, Transfer
 from appraise.records.outcome import Outcome
 from appraise.records.subset import FrontierPoint
-from appraise.records.values import PathKnots, ProgramCertificate, WeightsTable
+from appraise.records.values import PathKnots, WeightsTable
 
 
 def of_valuation(

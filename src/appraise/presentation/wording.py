@@ -11,7 +11,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def one_line(text: object, limit: int = 120) -> str:
-    """Text of a stranger on one printable line of at most `limit` characters.
+    """Text from outside on one printable line of at most `limit` characters.
 
     Control characters, escape sequences' introducers and marks that turn the direction of writing
     are replaced, so that a title can neither steer a terminal nor reorder a sentence.

@@ -10,8 +10,9 @@ from pathlib import Path
 from appraise.errors import ArtifactError
 from appraise.numerics.limits import Limits, limits
 from appraise.numerics.program import Program
+from appraise.records.certificate import ProgramCertificate, StatedLimits
 from appraise.records.kernel import Kernel
-from appraise.records.values import STEP, ProgramCertificate, StatedLimits, WeightsTable
+from appraise.records.values import STEP, WeightsTable
 
 
 @dataclass(frozen=True)

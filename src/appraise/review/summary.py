@@ -11,8 +11,9 @@ from appraise.presentation.costs import total
 from appraise.presentation.valuation_pictures import measure
 from appraise.presentation.wording import listed, money, one_line, percent, scientific, signed
 from appraise.project import Project
-from appraise.records.decision import Decision, Refused
+from appraise.records.decision import Decision
 from appraise.records.outcome import Outcome
+from appraise.records.valued import Refused
 from appraise.review.sketch_costs import costs
 
 WIDTH = 100

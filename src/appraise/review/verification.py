@@ -10,11 +10,11 @@ from appraise.errors import AppraiseError
 from appraise.numerics.kmm import Certificate, certify_program
 from appraise.project import Project
 from appraise.project.keys import target_of
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.decision import Decision
 from appraise.records.kernel import Kernel
 from appraise.records.program import SolvedProgram
 from appraise.records.record import read_if_there
-from appraise.records.values import ProgramCertificate
 from appraise.steps.flow import NOUNS, step
 
 VALUES = "dataset_values"

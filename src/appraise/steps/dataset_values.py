@@ -20,16 +20,10 @@ from appraise.numerics.kernel import KernelEvidence, kernel_evidence
 from appraise.project import Project
 from appraise.project.keys import joined, name_of, target_of
 from appraise.project.reads import Fact, Given, Part, Reads, own_target
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.kernel import Kernel
 from appraise.records.sketch import Sketch
-from appraise.records.values import (
-    EntriesTable,
-    OwnersTable,
-    PathKnots,
-    ProgramCertificate,
-    Resamples,
-    WeightsTable,
-)
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
 from appraise.steps.kernel_matrix import DATASETS, TARGETS
 from appraise.steps.offered import Offered, offered
 from appraise.steps.progress import Progress

@@ -27,6 +27,7 @@ from appraise.policies import POLICIES
 from appraise.project import Project
 from appraise.project.keys import joined, name_of, target_of
 from appraise.project.reads import Fact, Given, Part, Reads
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.kernel import Kernel
 from appraise.records.program import SolvedProgram
 from appraise.records.subset import (
@@ -39,7 +40,7 @@ from appraise.records.subset import (
     ShadowPrice,
     Subset,
 )
-from appraise.records.values import ProgramCertificate, Resamples, WeightsTable
+from appraise.records.values import Resamples, WeightsTable
 from appraise.steps.dataset_values import METHOD_NAMES, REMEDY, kernel_ids
 from appraise.steps.offered import Offered, Sold, offered, sold
 from appraise.steps.progress import Progress

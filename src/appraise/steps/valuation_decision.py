@@ -19,23 +19,19 @@ from appraise.project.keys import joined, target_of
 from appraise.project.reads import Fact, Given, Part, Reads, same
 from appraise.records.candidates import Candidates
 from appraise.records.cards import TargetCard
+from appraise.records.certificate import ProgramCertificate
 from appraise.records.copies import CopiesSummary
 from appraise.records.decision import Asked, Decision, SetAside
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.record import read_if_there
 from appraise.records.subset import Subset
-from appraise.records.values import (
-    EntriesTable,
-    OwnersTable,
-    ProgramCertificate,
-    Weight,
-    WeightsTable,
-)
+from appraise.records.values import EntriesTable, OwnersTable, Weight, WeightsTable
 from appraise.steps.dataset_values import METHOD_NAMES
-from appraise.steps.deciding import Grounds, decide
+from appraise.steps.deciding import decide
 from appraise.steps.evidence import evidence
 from appraise.steps.gradient_sketches import usable
+from appraise.steps.grounds import Grounds
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, each_target
 

@@ -13,13 +13,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+from pyarrow import parquet
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from appraise.errors import ArtifactError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
 
 TEMPORARY = ".tmp-"
 _META = "appraise"  # one key only: safetensors writes several in random order
@@ -110,9 +113,6 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a Parquet file into a data frame; ArtifactError if it is missing or damaged."""
-    import pandas as pd
-    import pyarrow
-
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
@@ -127,9 +127,6 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     """Write named arrays and a JSON description as safetensors, atomically."""
-    import numpy as np
-    from safetensors.numpy import save_file
-
     with replacing(path) as temporary:
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         save_file(contiguous, temporary, {_META: json.dumps(meta, sort_keys=True)})
@@ -137,9 +134,6 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str
 
 def table_batches(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pd.DataFrame]:
     """A Parquet file's columns (those that it has), so many rows at a time."""
-    import pyarrow
-    from pyarrow import parquet
-
     try:
         with parquet.ParquetFile(path) as file:
             there = file.schema_arrow.names
@@ -167,8 +161,6 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _safetensors(path: Path) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise ArtifactError(f"{path}: expected a file, found none; run the step that makes it")
     try:
