@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import yaml
 
 from appraise.errors import OfferError
+from appraise.orchestration.recorders.dvc import Dvc
 from appraise.project import Project
 from appraise.project.keys import Partitions
 from appraise.project.reads import Fact, Given, Part, Reads, same
@@ -177,6 +178,12 @@ def stages() -> dict[str, Any]:
             "outs": [{f"data/{noun}": {"persist": True}}],
         } | ({"params": PARAMS[noun]} if noun in PARAMS else {})
     return found
+
+
+def record(root: Path, noun: str) -> None:
+    """Have DVC record a step; for a process of its own, which imports no Dagster for it."""
+    recorder = Dvc(lambda name: Fake(name).step)
+    assert recorder.record(Project(root), noun, "").facts
 
 
 def dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
