@@ -227,3 +227,18 @@ def test_dvc_yaml_says_what_the_step_declares(noun: str) -> None:
     assert deps == set(one.needs)
     sections = {name.partition(".")[0] for name in one.settings}
     assert set(stage.get("params", ())) == sections
+
+
+@pytest.mark.parametrize("noun", ["gradient_sketches", "target_sketches", "lora_adapter"])
+def test_another_precision_is_another_sketch_and_another_adapter(
+    noun: str, done: Path, tmp_path: Path
+) -> None:
+    root, one = Path(shutil.copytree(done, tmp_path / "project")), step(noun)
+    keys = one.keys(Project(root))
+    assert all(one.current(Project(root), key) for key in keys)
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params["gradient_sketches"]["dtype"] = "bfloat16"
+    (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert not any(one.current(Project(root), key) for key in keys)
+    evaluation = step("evaluation")
+    assert not any(evaluation.current(Project(root), k) for k in evaluation.keys(Project(root)))

@@ -81,6 +81,16 @@ def test_only_what_a_setting_touches_is_computed_again(tmp_path: Path, counting:
     assert run(counting.step, project).made == ("a",)
 
 
+def test_what_json_has_no_word_for_is_compared_as_it_comes_back(
+    tmp_path: Path, counting: Counting
+) -> None:
+    counting.setting = ("a pair", Path("of/two"))  # type: ignore[assignment]
+    run(counting.step, Project(tmp_path), ["a"])
+    assert counting.step.current(Project(tmp_path), "a")
+    value = read_json(tmp_path / "data/letters/a/value.json")
+    assert value == {"key": "a", "setting": ["a pair", "of/two"]}
+
+
 def test_a_new_key_is_added_and_a_gone_one_removed(tmp_path: Path, counting: Counting) -> None:
     project = Project(tmp_path)
     run(counting.step, project)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
+from pydantic_core import to_jsonable_python
 
 from appraise.errors import ArtifactError
 from appraise.project.keys import WHOLE, target_of
@@ -77,7 +78,7 @@ class Fact:
 
     Attributes:
         name: what `make` asks for it by.
-        value: works it out for a partition; of JSON's types.
+        value: works it out for a partition; of what JSON can hold.
         nouns: the steps whose outputs it is taken from.
         settings: the settings that it is taken from.
         large: the recipe has its hash in place of the value.
@@ -90,8 +91,8 @@ class Fact:
     large: bool = False
 
     def stated(self, project: Project, key: str) -> Any:
-        """The value as the recipe has it."""
-        value = self.value(project, key)
+        """The value as the recipe has it, and as it comes back from a manifest."""
+        value = _as_json(self.value(project, key))
         return {"sha256": sha256_json(value)} if self.large else value
 
 
@@ -166,7 +167,13 @@ def _setting(params: Params, name: str, key: str) -> Any:
     value: Any = params
     for part in _named(name, key):
         value = value[part] if isinstance(value, Mapping) else getattr(value, part)
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else _as_json(value)
+
+
+def _as_json(value: Any) -> JsonValue:
+    """As it comes back from a manifest: no tuples, no paths."""
+    content: JsonValue = to_jsonable_python(value)
+    return content
 
 
 class _Allowed:
@@ -265,7 +272,7 @@ class Given:
             raise Undeclared(f"{self._noun}: fact {name}: read, but not declared")
         if not declared.large:
             return self.recipe.facts[name]
-        value = declared.value(self._project, self.key)
+        value = _as_json(declared.value(self._project, self.key))
         if {"sha256": sha256_json(value)} != self.recipe.facts[name]:
             raise ArtifactError(
                 f"{self._noun} {self.key}: {name} changed while this was computed; run the step "
