@@ -1,11 +1,10 @@
-"""Bring partitions of an asset up to date, have them recorded, and tell Dagster what is there."""
+"""Bring partitions of an asset up to date, have them recorded, and report them to Dagster."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
@@ -16,6 +15,7 @@ from dagster import (
     MetadataValue,
     OpExecutionContext,
 )
+from dagster._core.definitions.metadata import RawMetadataValue
 
 from appraise.errors import AppraiseError
 from appraise.orchestration.data_versions import DataVersions
@@ -36,7 +36,7 @@ class Materialised:
     key: str
     partition: str | None
     tags: Mapping[str, str]
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, RawMetadataValue]
 
     def event(self) -> AssetMaterialization:
         """The event that Dagster keeps."""
@@ -109,7 +109,9 @@ def _said(made: Made, seconds: float) -> str:
     return f"{made.noun:20} {counts} ({seconds:.1f} s)"
 
 
-def _metadata(pipeline: Pipeline, project: Project, made: Made, key: str) -> dict[str, Any]:
+def _metadata(
+    pipeline: Pipeline, project: Project, made: Made, key: str
+) -> dict[str, RawMetadataValue]:
     noun = made.noun
     shown = dict(pipeline.shown[noun].describe(project, key))
     shown["content_sha256"] = project.content(noun, key)

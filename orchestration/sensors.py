@@ -33,7 +33,7 @@ AT_WORK = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus
 
 
 def report_versions(pipeline: Pipeline, instance: DagsterInstance) -> list[tuple[str, str]]:
-    """Tell Dagster of partitions on disk that it does not know as they are: (noun, key) of each."""
+    """Report to Dagster the partitions on disk that it does not know as they are: (noun, key)."""
     project = pipeline.project()
     if project.partitions("offers"):
         offered(pipeline, project, instance)

@@ -77,8 +77,8 @@ def locked_md5(root: Path, noun: str) -> str | None:
 
 def stages(path: Path) -> Mapping[str, object]:
     """The stages in `dvc.yaml` or `dvc.lock`, by noun; none if the file is missing or torn."""
-    found = _parsed(path).get("stages")
-    return found if isinstance(found, Mapping) else {}
+    content = _parsed(path).get("stages")
+    return content if isinstance(content, Mapping) else {}
 
 
 def _copy(root: Path) -> Path:

@@ -89,8 +89,8 @@ class Mlflow:
         with project.alone("mlflow"), _environment():
             from appraise.orchestration.recorders.mlflow_runs import decisions
 
-            with decisions(project, uri) as found:
-                yield found
+            with decisions(project, uri) as opened:
+                yield opened
 
 
 @contextmanager

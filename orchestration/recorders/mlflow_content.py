@@ -177,13 +177,13 @@ def evaluation(project: Project, target: str, policy: str) -> RunContent:
 def outcome(project: Project, target: str) -> RunContent:
     """What the policies of a decision scored, compared."""
     folder = project.open("decision_outcome", target)
-    found, metrics = Outcome.read(folder), OutcomeMetrics.read(folder)
+    compared, metrics = Outcome.read(folder), OutcomeMetrics.read(folder)
     trainings = {
         policy: AdapterTraining.read(project.open("lora_adapter", f"{target}/{policy}"))
-        for policy in found.policies
+        for policy in compared.policies
     }
-    drawn = {"outcome": outcome_picture(found)}
-    training = training_picture(trainings, found.policy)
+    drawn = {"outcome": outcome_picture(compared)}
+    training = training_picture(trainings, compared.policy)
     return RunContent(
         sha256={"outcome": project.content("decision_outcome", target)},
         metrics=_numbers({f"outcome.{n}": value for n, value in _flat(metrics.as_json())}),

@@ -8,7 +8,7 @@ from typing import Any
 
 import factory  # type: ignore[import-not-found]
 import numpy as np
-from fake_pipeline import make_project  # type: ignore[import-not-found]
+from fake_steps import make_project  # type: ignore[import-not-found]
 from steps import fabricated  # type: ignore[import-not-found]
 
 from appraise.project import Project

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from fake_pipeline import make_project  # type: ignore[import-not-found]
+from fake_steps import make_project  # type: ignore[import-not-found]
 
 from appraise.storage.files import sha256_bytes
 

@@ -16,6 +16,7 @@ from fake_pipeline import (  # type: ignore[import-not-found]
     make_project,
     offer,
 )
+from fake_steps import record
 
 from appraise.errors import ParamsError
 from appraise.orchestration.recorders import dvc_commit
@@ -107,19 +108,12 @@ def test_damage_of_an_input_is_not_recorded(tiny_project: TinyProject) -> None:
     assert "expected SHA-256" in recorded.left_out
 
 
-def record_in_a_process(root: Path, noun: str) -> None:
-    assert md5(TinyProject(root).record(noun))
-
-
 def test_two_records_at_once_lose_nothing(tiny_project: TinyProject) -> None:
     for noun in GRAPH:
         tiny_project.run(noun)
     context = multiprocessing.get_context("spawn")
     nouns = list(GRAPH)
-    runs = [
-        context.Process(target=record_in_a_process, args=(tiny_project.root, noun))
-        for noun in nouns
-    ]
+    runs = [context.Process(target=record, args=(tiny_project.root, noun)) for noun in nouns]
     for one in runs:
         one.start()
     for one in runs:
