@@ -215,7 +215,7 @@ def test_thousands_of_copies_need_one_place_or_as_many_as_their_caps() -> None:
     best = int(alone.weights.argmax())
     G = np.tile(pool.G[best], (4080, 1))
     G[where] = pool.G
-    copies = np.flatnonzero((G == pool.G[best]).all(axis=1))
+    copies = np.flatnonzero((pool.G[best] == G).all(axis=1))
     ids, named = [str(i) for i in range(4080)], {"t": pool.T[0]}
     plain = screening(Pool(G), named, question(ids), 30).solutions["t"]
     np.testing.assert_array_equal(np.intersect1d(plain.support, copies), copies[:1])
