@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cvxpy
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from programs import asked, program, solve, vectors
 
 from appraise.errors import ParamsError
 from appraise.numerics.kernel import inner_products
+from appraise.numerics.question import Question, question
+from appraise.numerics.rule import LambdaRule
 from appraise.numerics.targets import Targets, transfer_matrix, worst_case
 
 
@@ -36,6 +40,46 @@ def test_worst_case_is_that_of_cvxpy(seed: int, count: int) -> None:
     assert found.shares.sum() == pytest.approx(1)
     served = found.objectives < found.objectives.max() - 1e-6
     assert not found.shares[served].any(), "only the worst served targets count"
+
+
+OWNERS = [f"o{i % 4}" for i in range(12)]
+LIMITS = [
+    {"cap": 0.1}, {"owner_cap": 0.2}, {"total": 1.0}, {"cap": 0.15, "total": 1.0},
+    {"cap": 0.1, "caps": {"d1": 0.05, "d2": 0.3}, "owner_cap": 0.3, "total": 1.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+@pytest.mark.parametrize("limits", LIMITS, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_worst_case_within_limits_is_that_of_cvxpy(
+    seed: int, limits: dict[str, Any], ridge: float
+) -> None:
+    targets, ids = several(12, 3, seed), [f"d{i}" for i in range(12)]
+    rule = LambdaRule(relative=0.1)
+    found = worst_case(targets, question(ids, rule=rule, owners=OWNERS, ridge=ridge, **limits))
+    w = cvxpy.Variable(12, nonneg=True)
+    cap = limits.get("cap", np.inf)
+    caps = np.array([limits.get("caps", {}).get(name, cap) for name in ids])
+    bounds = [w[np.isfinite(caps)] <= caps[np.isfinite(caps)]] if np.isfinite(caps).any() else []
+    if "total" in limits:
+        bounds.append(cvxpy.sum(w) == limits["total"])
+    for owner in set(OWNERS) if "owner_cap" in limits else ():
+        own = [i for i in range(12) if OWNERS[i] == owner]
+        bounds.append(cvxpy.sum(w[own]) <= limits["owner_cap"])
+    H = targets.K + ridge * np.eye(12)
+    common = cvxpy.quad_form(w, cvxpy.psd_wrap(H)) / 2 + found.lam * cvxpy.sum(w)
+    worst = cvxpy.max(np.diag(targets.gram) / 2 - targets.C @ w)
+    best = cvxpy.Problem(cvxpy.Minimize(common + worst), bounds).solve(solver=cvxpy.CLARABEL)
+    assert found.objectives.max() == pytest.approx(best, abs=1e-7)
+    assert -1e-12 <= found.gap <= 1e-7
+
+
+def test_worst_case_has_no_path_to_count_on() -> None:
+    for rule in (LambdaRule("number", number=3), LambdaRule("budget", budget=1.0)):
+        asks = Question(rule, np.ones(10), prices=np.ones(10))
+        with pytest.raises(ParamsError, match=f"worst case: .* found the rule {rule.name}"):
+            worst_case(several(10, 2, 0), asks)
 
 
 def test_one_target_is_the_ordinary_program() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,13 +16,17 @@ from appraise.steps.runner import run
 from appraise.storage.files import read_arrays, read_table
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("joint")
-    project = sketched(folder, kmm_weights={"penalty": "price"}, dataset_values={"bootstraps": 2})
+def valued(folder: Path, **asked: Any) -> Path:
+    kmm = {"penalty": "price"} | asked
+    project = sketched(folder, kmm_weights=kmm, dataset_values={"bootstraps": 2})
     for one in (candidates, kernel_matrix, dataset_values):
         run(one.STEP, project)
     return folder
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return valued(tmp_path_factory.mktemp("joint"))
 
 
 def asked(root: Path, *words: str) -> Result:
@@ -71,3 +76,43 @@ def test_the_table_and_bad_shares(root: Path) -> None:
         refused = asked(root, *words)
         assert refused.exit_code == 2
         assert message in refused.output
+
+
+@pytest.mark.parametrize(
+    "asked_for",
+    [
+        {"cap": 0.2},
+        {"caps": {"a": 0.05}, "total": 0.7},
+        {"owner_cap": 0.25, "penalty": "uniform"},
+        {"ridge": 0.3, "total": 1.0, "relative_lambda": 0.05},
+    ],
+    ids=str,
+)
+def test_limits_ridge_and_penalty_are_those_of_the_own_step(
+    tmp_path: Path, asked_for: dict[str, Any]
+) -> None:
+    found = json.loads(asked(valued(tmp_path, **asked_for), "--json").stdout)
+    for target in ("t", "u"):
+        table = read_table(tmp_path / "data/dataset_values" / target / "kmm/weights.parquet")
+        for name, weight in zip(table["id"], table["weight"], strict=True):
+            assert found["weights"][name][target] == pytest.approx(weight, abs=1e-9)
+    for column in ("t", "u", "combined", "worst_case"):
+        weights = {name: row[column] for name, row in found["weights"].items()}
+        assert max(weights.values()) <= asked_for.get("cap", 9.0) + 1e-9
+        assert weights["a"] <= asked_for.get("caps", {}).get("a", 9.0) + 1e-9
+        assert weights["a"] + weights["a_b"] <= asked_for.get("owner_cap", 9.0) + 1e-9
+        if "total" in asked_for:
+            assert sum(weights.values()) == pytest.approx(asked_for["total"], abs=1e-9)
+    assert max(abs(gap) for gap in found["gaps"].values()) < 1e-7
+
+
+@pytest.mark.parametrize(
+    "rule", [{"rule": "number", "number": 2}, {"rule": "budget", "budget": 50}]
+)
+def test_a_rule_that_counts_on_a_path_is_refused_by_name(
+    tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    refused = asked(valued(tmp_path, **rule))
+    assert refused.exit_code == 2
+    assert "joint: expected kmm_weights.rule relative" in refused.output
+    assert f"found {rule['rule']}" in refused.output

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sketched_project import D, write_offers, write_params, write_sketch
 
-from appraise.errors import ArtifactError
+from appraise.errors import ArtifactError, SolverError
+from appraise.methods.questions import question_of
 from appraise.numerics import kernel
 from appraise.numerics.kmm import solve_program
 from appraise.numerics.program import Program
+from appraise.numerics.valuation import weigh
 from appraise.project import Project
 from appraise.records.candidates import Candidates
 from appraise.steps import candidates, dataset_values, kernel_matrix
@@ -29,21 +32,91 @@ def drawn(i: int) -> np.ndarray:
     return (rng.normal(size=8) @ themes + 0.7 * rng.normal(size=(6, D))).astype(np.float32)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+PRICES = {name: 10.0 + i % 7 for i, name in enumerate(IDS)}
+
+
+def large_pool(root: Path, **asked: Any) -> Project:
+    """160 datasets of which 100 find room, those with sketches; nothing is made yet."""
     made = write_params(
-        tmp_path,
+        root,
         candidates={"largest": 100},
-        kmm_weights={"penalty": "price"},
+        kmm_weights={"penalty": "price"} | asked,
         dataset_values={"bootstraps": 5},
     )
     for i, name in enumerate(IDS):
         write_sketch(made, "gradient_sketches", name, rows=drawn(i))
     for i, target in enumerate(("t", "u")):
         write_sketch(made, "target_sketches", target, rows=drawn(1000 + i))
-    write_offers(made, {name: 10.0 + i % 7 for i, name in enumerate(IDS)})
+    write_offers(made, PRICES)
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = large_pool(tmp_path)
     run(STEP, made)
     return made
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"rule": "number", "number": 25},
+        {"rule": "budget", "budget": 200.0, "penalty": "uniform"},
+        {"cap": 0.01, "penalty": "uniform"},
+        {"cap": 0.02, "caps": {"d003": 0.5}, "total": 1.0},
+        {"owner_cap": 0.4, "ridge": 0.5, "relative_lambda": 0.02},
+    ],
+    ids=str,
+)
+def test_the_proof_is_of_the_program_that_decides(tmp_path: Path, asked: dict[str, Any]) -> None:
+    made = large_pool(tmp_path, **asked)
+    for step in (STEP, kernel_matrix.STEP, dataset_values.STEP):
+        run(step, made)
+    G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
+    question = question_of(made.params.kmm_weights, IDS, list(PRICES.values()), ["owner of d"] * N)
+    content = read_json(made.open("candidates") / "candidates.json")
+    for i, target in enumerate(("t", "u")):
+        g = kernel.mean_gradient(drawn(1000 + i))
+        whole = weigh(G @ G.T, G @ g, float(g @ g), question)
+        table = read_table(made.open("dataset_values", f"{target}/kmm") / "weights.parquet")
+        found = dict(zip(table["id"], table["weight"], strict=True))
+        for name, weight in zip(IDS, whole.solution.weights, strict=True):
+            assert found.get(name, 0.0) == pytest.approx(weight, abs=1e-9)
+        proof = content["certificates"][target]
+        assert proof["lambda"] == pytest.approx(whole.lam.value, rel=1e-5)  # of float32
+        assert proof["positive"] == np.count_nonzero(whole.solution.weights)
+    screened = read_table(made.open("candidates") / "screened.parquet")
+    assert (screened["margin"] < screened["threshold"]).all()
+
+
+def test_every_setting_of_the_question_asks_for_new_candidates(project: Project) -> None:
+    assert run(STEP, project).made == ()
+    changes: list[dict[str, Any]] = [
+        {"cap": 0.3}, {"caps": {"d001": 0.1}}, {"owner_cap": 0.9}, {"total": 0.8}, {"ridge": 0.1},
+        {"rule": "number", "number": 5}, {"relative_lambda": 0.3}, {"penalty": "uniform"},
+    ]  # fmt: skip
+    for change in changes:
+        other = write_params(
+            project.root, candidates={"largest": 100},
+            kmm_weights={"penalty": "price"} | change,
+        )  # fmt: skip
+        assert not STEP.current(other, ""), change
+    unasked = {"bootstraps": 7, "confidence": 0.5, "seed": 3}
+    other = write_params(
+        project.root, candidates={"largest": 100}, kmm_weights={"penalty": "price"},
+        dataset_values=unasked,
+    )  # fmt: skip
+    assert STEP.current(other, "")
+
+
+def test_what_cannot_be_answered_names_the_target_and_the_way_out(tmp_path: Path) -> None:
+    made = large_pool(tmp_path, tolerance=1e-30)
+    with pytest.raises(SolverError, match=r"^candidates t: .* raise candidates\.largest to 160"):
+        run(STEP, made)
+    full = large_pool(tmp_path, cap=0.001, total=1.0)
+    with pytest.raises(SolverError, match="total: expected weights that can add up to 1"):
+        run(STEP, full)
 
 
 def test_the_weights_are_those_of_all_datasets(project: Project) -> None:

@@ -100,19 +100,28 @@ def _some_optimum(
 
 
 def sharpened(program: Program, weights: Floats, lam: float) -> Floats:
-    """The conditions of optimality solved on the support alone, where that is more exact."""
-    on = np.flatnonzero(weights)
-    right = program.c[on] - lam * program.penalties[on] * np.sign(weights[on])
-    try:
-        solved = np.linalg.solve(program.H[np.ix_(on, on)], right)
-    except np.linalg.LinAlgError:
-        return weights  # copies: the active set's jitter decided between them
-    if (solved * weights[on] <= 0).any():
-        return weights
-    better = np.zeros_like(weights)
-    better[on] = solved
+    """The conditions of optimality solved on the support alone, where that is more exact.
+
+    Who has a hair of a weight then, either way, stands at its threshold and is left out.
+    """
+    on, better = np.flatnonzero(weights), weights
+    while len(on):
+        sign = np.sign(weights[on])
+        right = program.c[on] - lam * program.penalties[on] * sign
+        try:
+            solved = np.linalg.solve(program.H[np.ix_(on, on)], right) * sign
+        except np.linalg.LinAlgError:
+            return weights  # copies: the active set's jitter decided between them
+        hair = HAIR * float(solved.max())
+        if (solved < -hair).any():
+            return weights
+        if (solved > hair).all():
+            better = np.zeros_like(weights)
+            better[on] = solved * sign
+            break
+        on = on[solved > hair]
     errors = [optimality(program, one, lam).relative_error for one in (better, weights)]
-    return better if errors[0] < errors[1] else weights
+    return better if errors[0] <= max(errors[1], SHARP) else weights
 
 
 def _refined(scaled: Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:

@@ -22,6 +22,8 @@ _PATH_END = 0.01  # the path reaches at least down to this part of λ_max
 _LARS_END = float(np.finfo(np.float32).eps)  # where scikit-learn takes λ for 0
 _LARS_UNIT = 64.0  # λ_max is brought near 1 for LARS where it is beyond this, either way
 
+_Point = tuple[float, Floats]  # λ and the weights there
+
 
 @dataclass(frozen=True)
 class Path:
@@ -134,9 +136,8 @@ def path_error(program: Program, path: Path, last: int) -> float:
     At the knots and half way between them; in between it is never larger.
     """
     lambdas, weights = path.lambdas[: last + 1], path.weights[: last + 1]
-    middle = (lambdas[1:] + lambdas[:-1]) / 2
-    between = _violations(program, middle, (weights[1:] + weights[:-1]) / 2)
-    return float(max(_violations(program, lambdas, weights).max(), between.max(initial=0.0)))
+    between = _between(program, lambdas, weights).max(initial=0.0)
+    return float(max(_violations(program, lambdas, weights).max(), between))
 
 
 def _knot(program: Program, lam: float, guess: Floats) -> Floats:
@@ -175,12 +176,13 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
     it: margins and thresholds are linear. Elsewhere the stretch is covered by linear pieces, each
     from the datasets with a weight at one λ of it, or halved where they cannot be told apart.
     """
-    top, least = float(lambdas[0]), _PATH_ERROR * float(lambdas[0])
-    middle = (lambdas[1:] + lambdas[:-1]) / 2
-    off = _violations(program, middle, (weights[1:] + weights[:-1]) / 2)
-    points = list(zip(lambdas.tolist(), weights, strict=True))
+    least = _PATH_ERROR * float(lambdas[0])
+    points: list[_Point] = list(zip(lambdas.tolist(), weights, strict=True))
+    off = _between(program, lambdas, weights)
     open_ = [(points[j], points[j + 1]) for j in np.flatnonzero(off > least)]
-    knots: list[tuple[float, Floats]] = []
+    if not open_:
+        return lambdas, weights
+    knots: list[_Point] = []
     for _ in range(8 * len(program.c) + 100):
         if not open_:
             break
@@ -192,20 +194,31 @@ def _refined(program: Program, lambdas: Floats, weights: Floats) -> tuple[Floats
             continue
         there, _ = optimum(program, lam, guess)
         ends = _piece(program, lam, there, low[0], high[0]) or [(lam, there)]
-        knots += ends  # where these are the stretch's own, they leave no residue of who left
+        knots += ends
         open_ += [(high, ends[0])] if ends[0][0] < high[0] else []
         open_ += [(ends[-1], low)] if ends[-1][0] > low[0] else []
-    if not knots:
-        return lambdas, weights
-    points = sorted(knots + points, key=lambda point: -point[0])  # of equal λ the new one first
+    # A piece that ends at a knot leaves no residue there of who left; but where the optimum is not
+    # unique the stretch beyond may go on from other weights.
+    ways = [_joined(knots + points), _joined(points + knots)]
+    return min(ways, key=lambda way: float(_between(program, *way).max(initial=0.0)))
+
+
+def _joined(points: list[_Point]) -> tuple[Floats, Floats]:
+    """λ, descending, and weights; of those at one λ the first."""
+    points = sorted(points, key=lambda point: -point[0])
     lambdas, weights = np.array([lam for lam, _ in points]), np.array([w for _, w in points])
-    apart = np.concatenate([[True], -np.diff(lambdas) > 1e-12 * top])
+    apart = np.concatenate([[True], -np.diff(lambdas) > 1e-12 * lambdas[0]])
     return lambdas[apart], weights[apart]
+
+
+def _between(program: Program, lambdas: Floats, weights: Floats) -> Floats:
+    """Largest violation half way between each knot and the next (L − 1,)."""
+    return _violations(program, (lambdas[1:] + lambdas[:-1]) / 2, (weights[1:] + weights[:-1]) / 2)
 
 
 def _piece(
     program: Program, lam: float, weights: Floats, low: float, high: float
-) -> list[tuple[float, Floats]] | None:
+) -> list[_Point] | None:
     """The linear piece of the path at λ within (low, high): its upper and lower end, with weights.
 
     w = a − λb on the datasets A with a weight, H_AA a = c_A and H_AA b = ±p_A; it ends where one of
