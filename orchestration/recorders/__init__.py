@@ -24,5 +24,6 @@ def registered() -> tuple[Recorder, ...]:
     Raises:
         ParamsError: a package's registry cannot be loaded.
     """
-    others = (recorder for recorder in discovered() if recorder.name not in RECORDERS)
-    return (*others, *(make() for make in RECORDERS.values()))
+    ours = tuple(make() for make in RECORDERS.values())
+    kinds = {type(recorder) for recorder in ours}
+    return (*(each for each in discovered() if type(each) not in kinds), *ours)

@@ -52,8 +52,3 @@ class TokenCounter:
             len(encoding.ids) if text else 0
             for text, encoding in zip(texts, encodings, strict=True)
         ]
-
-
-def length_settings(params: BaseModelParams) -> dict[str, object]:
-    """The base model's settings that decide lengths, for a step's recipe."""
-    return params.model_dump(mode="json", include={"prompt", "completion", "chat", "max_length"})

@@ -10,7 +10,7 @@ from appraise.settings.section import Name, Positive, Section
 
 
 class CandidatesParams(Section):
-    """Of how many datasets the kernel matrix is made at most; of a larger pool those that count."""
+    """How large a kernel matrix may become; of a larger pool those that can have a weight go on."""
 
     largest: Annotated[int, Field(ge=100)] = 2000
     """Datasets in the kernel matrix; of a larger pool those that can have a weight go on, with
@@ -104,10 +104,7 @@ class KmmWeightsParams(Section):
 
 
 class SelectedSubsetParams(Section):
-    """What is bought by which policy, and by which of them it is decided.
-
-    The policies are compared with each other; the purchase of one of them is the decision.
-    """
+    """Which policies are compared, and which of them decides."""
 
     policies: tuple[Name, ...] = ("none", "kmm", "one_step", "random")
     """The policies to compare; each costs an adapter and an evaluation."""

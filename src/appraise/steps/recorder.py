@@ -83,7 +83,9 @@ def _is_ours(point: EntryPoint) -> bool:
 def _loaded(point: EntryPoint) -> Registry:
     try:
         registry: Registry = point.load()
-    except (ImportError, AttributeError) as error:
+        if not isinstance(registry, Mapping):
+            raise TypeError(f"{registry!r} and no mapping from names to recorders")
+    except (ImportError, AttributeError, TypeError) as error:
         raise ParamsError(
             f"entry point {point.name} = {point.value} in {GROUP}: expected recorders, found "
             f"{error}; reinstall or remove that package, or run with --no-record"

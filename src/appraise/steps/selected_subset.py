@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from appraise.errors import ParamsError
 from appraise.methods import METHODS
+from appraise.numerics import selection
 from appraise.numerics.buying import BuyerLimits
 from appraise.numerics.counterfactual import Point, changes, frontier, shadow_prices
 from appraise.numerics.kernel import Floats
 from appraise.numerics.lots import Lots, lots_of
-from appraise.numerics.selection import Given as Question
 from appraise.numerics.selection import Purchase
 from appraise.numerics.stability import separations
 from appraise.numerics.subsets import refit
@@ -148,12 +148,12 @@ class _Buyer:
     def _own(self) -> str:
         return joined(target_of(self.given.key), str(self.policy.method))
 
-    def _question(self) -> Question:
+    def _question(self) -> selection.Given:
         params, given = self.given.params.selected_subset, self.given
         prices, _ = Offered.model_validate(given.fact("offered")).of(self.ids)
         limits = BuyerLimits(np.array(prices), self._lots(), params.k, params.budget)
         own = self.proof if self._ranks_by_its_proof else None
-        return Question(
+        return selection.Given(
             ids=tuple(self.ids),
             limits=limits,
             values=self.values,
