@@ -18,10 +18,10 @@ from typing import Any
 import click
 
 from appraise.errors import AppraiseError
-from appraise.project import Project
 from appraise.steps.flow import NOUNS
 
 STEPS = {noun.replace("_", "-"): noun for noun in NOUNS}
+LOOKING = "appraise.cli.looking"
 OTHERS = ("agreement", "costs", "fetch", "joint", "schema", "status", "summary", "verify")
 
 
@@ -52,18 +52,16 @@ class Commands(click.Group):
             command: click.Command = import_module("appraise.cli.steps").command(STEPS[cmd_name])
             return command
         if cmd_name in OTHERS:
-            other: click.Command = getattr(import_module("appraise.cli.looking"), cmd_name)
+            other: click.Command = getattr(import_module(LOOKING), cmd_name)
             return other
         return None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first sentence of each; no step is imported for it."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The first sentence of each; nothing is imported for it."""
         with formatter.section("Steps, in the order of the data"):
             formatter.write_dl([(name, _of_step(noun)) for name, noun in STEPS.items()])
         with formatter.section("Other commands"):
-            found = ((name, self.get_command(ctx, name)) for name in OTHERS)
-            rows = [(name, _first_sentence(other.help or "")) for name, other in found if other]
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, _of_other(name)) for name in OTHERS])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; exit 2 on a user's error, 3 when datasets were set aside."""
@@ -72,11 +70,23 @@ class Commands(click.Group):
 
 
 def _of_step(noun: str) -> str:
-    """The first sentence of a step's module, read and not imported."""
-    spec = find_spec(f"appraise.steps.{noun}")
-    assert spec is not None  # it is in the flow
-    source = Path(str(spec.origin)).read_text(encoding="utf-8")
-    return _first_sentence(ast.get_docstring(ast.parse(source)) or "")
+    """The first sentence of a step's module."""
+    return _first_sentence(ast.get_docstring(_read(f"appraise.steps.{noun}")) or "")
+
+
+def _of_other(name: str) -> str:
+    """The first sentence of the function of another command."""
+    functions = (node for node in _read(LOOKING).body if isinstance(node, ast.FunctionDef))
+    return _first_sentence(
+        next(ast.get_docstring(each) or "" for each in functions if each.name == name)
+    )
+
+
+def _read(module: str) -> ast.Module:
+    """A module's source, which is not imported."""
+    spec = find_spec(module)
+    assert spec is not None  # it is ours
+    return ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8"))
 
 
 def _first_sentence(text: str) -> str:
@@ -104,4 +114,6 @@ def main(ctx: click.Context, root: Path) -> None:
     Exit codes: 0 done, 2 something given is wrong (one line says what, and what to do),
     3 done, but datasets were set aside, 130 stopped, 1 a defect of ours.
     """
+    from appraise.project import Project
+
     ctx.obj = Project(root)

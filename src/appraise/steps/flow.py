@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from appraise.errors import ParamsError
-from appraise.steps.step import Step
+
+if TYPE_CHECKING:  # the command line lists the steps without importing any
+    from appraise.steps.step import Step
 
 NOUNS = (
     "base_model",
