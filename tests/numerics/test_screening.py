@@ -46,6 +46,12 @@ class Made:
         named = {f"t{i}": g for i, g in enumerate(self.T)}
         return screening(Pool(self.G.astype(dtype)), named, asks, largest, batch=8)
 
+    def screened_or_refused(self, asks: Question, largest: int) -> Screening | str:
+        try:
+            return self.screened(asks, largest)
+        except SolverError as error:
+            return str(error)
+
 
 def made(n: int, d: int, seed: int, themes: int = 6, noise: float = 1.2, **how: Any) -> Made:
     """Datasets that share themes; of a few of the most aligned three copies each.
@@ -276,3 +282,34 @@ def test_what_cannot_be_answered_is_refused_in_words() -> None:
         pool.screened(by_number, 20)
     with pytest.raises(SolverError, match="signed weights: expected a lambda for the rule number"):
         solve_pool(Pool(pool.G), pool.T[0], by_number, nonnegative=False)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ["rank 5", "one step of the grid apart", "mixes of two"])
+def test_where_rounding_decides_the_mixture_is_the_same_or_it_is_refused(
+    kind: str, seed: int
+) -> None:
+    rng, pool = np.random.default_rng(seed), made(90, 24, seed)
+    G = pool.G.copy()
+    if kind == "rank 5":
+        G = rng.normal(size=(90, 5)) @ rng.normal(size=(5, 24))
+    for best in np.argsort(-(G @ pool.T[0]))[:10:2]:
+        for i in rng.choice(90, 3, replace=False):
+            step = 2.0**-26 * rng.integers(-1, 2, size=24)
+            mix = G[best] + G[rng.integers(90)]
+            G[i] = {"rank 5": G[i], "mixes of two": mix}.get(kind, G[best] + step)
+    pool = Made(np.array([mean_gradient(row[None]) for row in G]), pool.T)
+    for rule in (LambdaRule("relative", 0.1), LambdaRule("number", number=8), RULES["budget"]):
+        asks = question([str(i) for i in range(90)], rule=rule, prices=PRICES[:90])
+        found = pool.screened_or_refused(asks, 20)
+        if isinstance(found, str):
+            assert rule.name != "relative"
+            assert "t0: lambda cannot be proven: expected a path that is exact" in found
+            continue
+        keep, part = found.candidates, asks.among(found.candidates)
+        lam, whole = answer(pool.program(0, asks), asks)
+        lam_part, screened = answer(pool.program(0, part, keep), part)
+        assert lam_part.value == pytest.approx(lam.value, abs=1e-6 * lam.top)
+        np.testing.assert_allclose(
+            screened.weights @ pool.G[keep], whole.weights @ pool.G, atol=1e-5
+        )
