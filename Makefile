@@ -5,15 +5,14 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types fast slow ui verify notebook lock clean
+.PHONY: help setup demo test check fast format ui verify notebook lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock -e ".[dagster,dev]"
 	@touch $@
 
 setup: $(VENV)/installed ## Create .venv with the locked dependencies, and the commit hooks
@@ -21,7 +20,7 @@ setup: $(VENV)/installed ## Create .venv with the locked dependencies, and the c
 
 demo: $(VENV)/installed ## Value 16 datasets for a clinic's help desk, buy three, train, evaluate, report
 	@$(BIN)/appraise fetch
-	@$(BIN)/python -m orchestration
+	@$(BIN)/python -m appraise.orchestration
 
 test: check ## Format, lint, types and every test: what CI runs
 
@@ -35,7 +34,7 @@ check: $(VENV)/installed
 fast: $(VENV)/installed ## The unit tests alone, under three minutes
 	$(BIN)/pytest -m "not slow"
 
-format: $(VENV)/installed ## Format and mend what can be mended
+format: $(VENV)/installed ## Format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from appraise.artifacts import read_json
+from appraise.assets.tables import Metadata, picture, table
+from appraise.orchestration.pipeline import Shown
+from appraise.presentation.valuation_pictures import training_picture
 from appraise.project import Project
-from assets.tables import picture, table
-from orchestration.pipeline import Shown
+from appraise.records.adapter import AdapterTraining, EvaluationMetrics
 
 
-def describe_adapter(project: Project, key: str) -> dict[str, Any]:
+def describe_adapter(project: Project, key: str) -> Metadata:
     """The training curve and what was trained on."""
-    from appraise.pictures import training_curves
-
-    training = read_json(project.open("lora_adapter", key) / "training.json")
-    mix = [{"id": name, "sequences": count} for name, count in training.get("mix", {}).items()]
-    found: dict[str, Any] = {
-        "mix": table(mix),
-        **{name: training[name] for name in ("steps", "tokens", "examples") if name in training},
-    }
-    if not training["loss"]:
+    training = AdapterTraining.read(project.open("lora_adapter", key))
+    mix = [{"id": name, "sequences": count} for name, count in training.mix.items()]
+    found: Metadata = {"mix": table(mix), "steps": training.steps, "tokens": training.tokens}
+    policy = key.split("/")[-1]
+    png = training_picture({policy: training}, policy)
+    if png is None:
         return found
-    png = training_curves({key.split("/")[1]: training})
-    last = {
-        f"last_{name}": float(training[name][-1]) for name in ("loss", "reward") if training[name]
-    }
-    return found | {"training": picture(png, "Training, step by step"), **last}
+    curves = {"last_loss": training.loss, "last_reward": training.reward}
+    last: Metadata = {name: curve[-1] for name, curve in curves.items() if curve}
+    return found | {"training": picture(png, "Training, step by step")} | last
 
 
-def describe_evaluation(project: Project, key: str) -> dict[str, Any]:
+def describe_evaluation(project: Project, key: str) -> Metadata:
     """Held-out loss, accuracy and reward, by component."""
-    metrics = read_json(project.open("evaluation", key) / "metrics.json")
-    names = ("loss", "tokens", "items", "accuracy", "accuracy_stderr", "reward")
-    parts = [{"component": name, **found} for name, found in metrics["components"].items()]
+    metrics = EvaluationMetrics.read(project.open("evaluation", key))
+    parts = [{"component": name, **one.as_json()} for name, one in metrics.components.items()]
+    numbers = {name: value for name, value in metrics.as_json().items() if name != "components"}
     return {
         "components": table(parts),
-        **{name: metrics[name] for name in names if metrics.get(name) is not None},
+        **{name: value for name, value in numbers.items() if value is not None},
     }
 
 

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+import numpy as np
 from dagster import AssetCheckSeverity, MetadataValue
 
-from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.assets.tables import table
 from appraise.errors import ArtifactError, SolverError
+from appraise.examples import rules
+from appraise.examples.overlap import fingerprints, known_fingerprints
+from appraise.numerics.kernel import kernel_evidence
+from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project
-from appraise.verification import recertified
-from assets.tables import table
-from orchestration.pipeline import Verdict
+from appraise.project.keys import target_of
+from appraise.records import examples as tables
+from appraise.records.cards import DatasetCard, ValidationChecks
+from appraise.records.certificate import ProgramCertificate
+from appraise.records.kernel import Kernel
+from appraise.records.offers import Offers
+from appraise.records.sketch import Sketch
+from appraise.records.subset import Subset
+from appraise.review.verification import recertified
 
 MOST_ROWS = 50
 
 
 def datasets_valid(project: Project) -> Verdict:
-    """Every dataset that goes on is what the later steps take it for; recomputed from its rows."""
+    """Every dataset that goes on keeps the rules of `examples.rules`; asked of its rows anew."""
     fewest = project.params.auxiliary_datasets.min_examples
-    faults, rows = [], []
-    for key in _going_on(project, "auxiliary_datasets"):
+    faults: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
+    keys = _going_on(project, "auxiliary_datasets")
+    for key in keys:
         folder = project.open("auxiliary_datasets", key)
-        examples = read_table(folder / "examples.parquet")
-        found = {
-            "too few examples": max(0, fewest - len(examples)),
-            "empty prompt": int((examples["prompt"].str.strip() == "").sum()),
-            "empty completion": int((examples["completion"].str.strip() == "").sum()),
-            "repeated": int(examples["id"].duplicated().sum()),
-        }
-        faults += [{"id": key, "fault": name, "rows": n} for name, n in found.items() if n]
-        expectations = read_json(folder / "validation.json")
-        met = sum(bool(one["success"]) for one in expectations)
-        card = read_json(folder / "card.json")
+        examples = tables.read(folder / tables.EXAMPLES)
+        broken = rules.faults(examples, fewest)
+        faults += [{"id": key, "fault": fault, "rows": n} for fault, n in broken.items()]
+        checks = ValidationChecks.read(folder).checks
+        met = sum(check.success for check in checks)
+        counts = DatasetCard.read(folder).counts
         rows.append(
             {
                 "id": key,
-                "rows": card["rows"],
+                "rows": counts.rows if counts else 0,
                 "kept": len(examples),
-                "expectations_met": f"{met} of {len(expectations)}",
+                "expectations_met": f"{met} of {len(checks)}",
             }
         )
     docs = project.root / ".appraise" / "data_docs" / "index.html"
     metadata = {
         "datasets": table(rows),
         "faults": table(faults),
-        "failed_rows": table(_all_failed_rows(project, [row["id"] for row in rows])),
+        "failed_rows": table(_all_failed_rows(project, keys)),
         "data_docs": MetadataValue.path(str(docs)),
     }
     return Verdict(bool(rows) and not faults, metadata)
@@ -54,7 +61,7 @@ def datasets_valid(project: Project) -> Verdict:
 
 def datasets_set_aside(project: Project) -> Verdict:
     """Whether any dataset was set aside, here or when the offers were read; a warning."""
-    aside = read_json(project.open("offers") / "offers.json")["set_aside"]
+    aside = [entry.as_json() for entry in Offers.read(project.open("offers")).set_aside]
     reasons = {
         key: project.set_aside("auxiliary_datasets", key)
         for key in project.partitions("auxiliary_datasets")
@@ -69,34 +76,30 @@ def datasets_set_aside(project: Project) -> Verdict:
     return Verdict(not here and not aside, metadata, AssetCheckSeverity.WARN)
 
 
-def failed_rows(validation: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def failed_rows(validation: ValidationChecks) -> list[dict[str, object]]:
     """The rows that failed an expectation, as validation.json lists them."""
+    columns = ("row", "column", "reason", "value")
     return [
-        {name: row.get(name) for name in ("row", "column", "reason", "value")}
-        for one in validation
-        for row in one.get("failed_rows", ())
+        {name: getattr(row, name) for name in columns}
+        for check in validation.checks
+        for row in check.failed_rows
     ]
 
 
-def _all_failed_rows(project: Project, keys: Iterable[str]) -> list[dict[str, Any]]:
+def _all_failed_rows(project: Project, keys: Iterable[str]) -> list[dict[str, object]]:
     rows = [
         {"id": key, **row}
         for key in keys
-        for row in failed_rows(
-            read_json(project.open("auxiliary_datasets", key) / "validation.json")
-        )
+        for row in failed_rows(ValidationChecks.read(project.open("auxiliary_datasets", key)))
     ]
     return rows[:MOST_ROWS]
 
 
 def sketches_finite(project: Project) -> Verdict:
     """NaN, infinity or nothing but zeros in a sketch."""
-    import numpy as np
-
     faults, examples = [], 0
     for key in _going_on(project, "gradient_sketches"):
-        arrays, _ = read_arrays(project.open("gradient_sketches", key) / "sketch.safetensors")
-        rows = arrays["rows"]
+        rows = Sketch.read(project.open("gradient_sketches", key)).rows
         examples += len(rows)
         bad = int((~np.isfinite(rows)).any(axis=1).sum())
         if bad or not rows.any():
@@ -106,12 +109,10 @@ def sketches_finite(project: Project) -> Verdict:
 
 def kernel_symmetric_psd(project: Project) -> Verdict:
     """K from its file, checked anew."""
-    from appraise.numerics.kernel import kernel_evidence
-
-    arrays, _ = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
+    kernel = Kernel.read(project.open("kernel_matrix"))
     tolerance = project.params.kernel_matrix.tolerance
     try:
-        evidence = kernel_evidence(arrays["K"], tolerance)
+        evidence = kernel_evidence(kernel.K, tolerance)
     except SolverError as error:
         return Verdict(False, {"found": str(error), "tolerance": tolerance})
     return Verdict(
@@ -126,43 +127,46 @@ def kernel_symmetric_psd(project: Project) -> Verdict:
 
 def certificate_within_tolerance(project: Project) -> Verdict:
     """Each target's weights against K and c."""
-
-    rows = []
-    for target in project.partitions("kmm_weights"):
+    rows: list[dict[str, object]] = []
+    passed = True
+    for key in project.partitions("dataset_values"):
+        if ProgramCertificate.FILE not in project.manifest("dataset_values", key).files:
+            continue  # by a method that solves no program
         try:
-            stated, found = recertified(project, target)
+            stated, found = recertified(project, key)
         except ArtifactError as error:
-            rows.append({"target": target, "optimal": False, "found": str(error)})
+            rows.append({"target": target_of(key), "optimal": False, "found": str(error)})
+            passed = False
             continue
+        optimal = bool(found.relative_error <= stated.tolerance)
+        passed = passed and optimal
         rows.append(
             {
-                "target": target,
-                "optimal": bool(found.relative_error <= stated["tolerance"]),
+                "target": target_of(key),
+                "optimal": optimal,
                 "gap": float(found.gap),
                 "kkt_violation": float(found.kkt_violation),
                 "relative_error": float(found.relative_error),
-                "tolerance": float(stated["tolerance"]),
+                "tolerance": stated.tolerance,
             }
         )
-    passed = bool(rows) and all(row["optimal"] for row in rows)
-    return Verdict(passed, {"targets": table(rows)})
+    return Verdict(bool(rows) and passed, {"targets": table(rows)})
 
 
 def no_overlap_with_test(project: Project) -> Verdict:
     """The questions of all that any policy buys against those of the target's test split."""
-    from appraise.examples.overlap import fingerprints, known_fingerprints
-
     shared, compared = [], 0
     for target in project.partitions("target_sets"):
-        test = read_table(project.open("target_sets", target) / "test.parquet")
-        known = set(known_fingerprints(test["prompt"]))
+        test = tables.read(project.open("target_sets", target) / tables.split_file("test"))
+        known = set(known_fingerprints(example.prompt for example in test))
         for dataset in _bought(project, target):
-            folder = project.open("auxiliary_datasets", dataset)
-            examples = read_table(folder / "examples.parquet")
+            examples = tables.read(project.open("auxiliary_datasets", dataset) / tables.EXAMPLES)
             compared += len(examples)
-            for identity, prompt in zip(examples["id"], examples["prompt"], strict=True):
-                if not known.isdisjoint(fingerprints(prompt)):
-                    shared.append({"target": target, "dataset": dataset, "example": identity})
+            shared += [
+                {"target": target, "dataset": dataset, "example": example.id}
+                for example in examples
+                if not known.isdisjoint(fingerprints(example.prompt))
+            ]
     metadata = {
         "examples_compared": compared,
         "shared": len(shared),
@@ -173,10 +177,10 @@ def no_overlap_with_test(project: Project) -> Verdict:
 
 def _bought(project: Project, target: str) -> list[str]:
     """What any policy buys for a target."""
+    keys = {f"{target}/{policy}" for policy in project.params.policies()}
     subsets = [
-        read_json(project.open("selected_subset", key) / "subset.json")["datasets"]
-        for key in project.partitions("selected_subset")
-        if key.startswith(f"{target}/")
+        Subset.read(project.open("selected_subset", key)).datasets
+        for key in sorted(keys & set(project.partitions("selected_subset")))
     ]
     return sorted({dataset for datasets in subsets for dataset in datasets})
 

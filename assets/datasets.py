@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 from dagster import MetadataValue
 
-from appraise.artifacts import read_json
+from appraise.assets import checks
+from appraise.assets.tables import Metadata, table
+from appraise.orchestration.pipeline import Check, Shown
 from appraise.project import Project
-from assets import checks
-from assets.tables import table
-from orchestration.pipeline import Check, Shown
+from appraise.records.cards import DatasetCard, TargetCard, ValidationChecks
+from appraise.records.copies import CopiesSummary
+from appraise.records.offers import Offers
 
 
-def describe_offers(project: Project, key: str) -> dict[str, Any]:
+def describe_offers(project: Project, key: str) -> Metadata:
     """The offers as a table; those that cannot be used with their reasons."""
-    found = read_json(project.open("offers", key) / "offers.json")
+    pool = Offers.read(project.open("offers", key))
     columns = ("id", "title", "provider", "version", "licence", "price")
     return {
-        "pool": found["title"],
-        "offers": table({name: offer[name] for name in columns} for offer in found["offers"]),
-        "currency": found["currency"],
-        "prices_are_examples": MetadataValue.bool(found["prices_are_examples"]),
-        "set_aside": table(found["set_aside"]),
-        "dagster/row_count": len(found["offers"]),
+        "pool": pool.title,
+        "offers": table({name: getattr(offer, name) for name in columns} for offer in pool.offers),
+        "currency": pool.currency,
+        "prices_are_examples": MetadataValue.bool(pool.prices_are_examples),
+        "set_aside": table(entry.as_json() for entry in pool.set_aside),
+        "dagster/row_count": len(pool.offers),
     }
 
 
-def describe_target(project: Project, key: str) -> dict[str, Any]:
+def describe_target(project: Project, key: str) -> Metadata:
     """The components of a target and how many of their rows fell into each split."""
-    card = read_json(project.open("target_sets", key) / "card.json")
+    card = TargetCard.read(project.open("target_sets", key))
     columns = ("name", "rows", "usable", "value", "train", "test")
     return {
-        "title": card["title"],
-        "components": table({n: one.get(n) for n in columns} for one in card["components"]),
+        "title": card.title,
+        "components": table({n: getattr(one, n) for n in columns} for one in card.components),
     }
 
 
-def describe_dataset(project: Project, key: str) -> dict[str, Any]:
+def describe_dataset(project: Project, key: str) -> Metadata:
     """What was kept of a dataset, what was dropped and why, and the rows that failed."""
     folder = project.open("auxiliary_datasets", key)
-    card = read_json(folder / "card.json")
-    found: dict[str, Any] = {
-        "title": card["title"],
-        "dropped": table(_dropped(card.get("dropped", {}))),
-        "failed_rows": table(checks.failed_rows(read_json(folder / "validation.json"))),
-    }
-    reason = project.set_aside("auxiliary_datasets", key)
-    if reason:
+    card = DatasetCard.read(folder)
+    failed = checks.failed_rows(ValidationChecks.read(folder))
+    found: Metadata = {"title": card.offer.title, "failed_rows": table(failed)}
+    counts, reason = card.counts, project.set_aside("auxiliary_datasets", key)
+    if counts is not None:
+        dropped = [{"reason": name, "rows": n} for name, n in counts.dropped.items()]
+        dropped += [{"reason": f"overlap with {t}", "rows": n} for t, n in counts.overlap.items()]
+        found["dropped"] = table(dropped)
+    if reason is not None or counts is None:
         return found | {"set_aside": reason}
     return found | {
-        "dagster/row_count": card["kept"],
-        "rows_in_source": card["rows"],
-        "tokens": table([card["tokens"]]),
+        "dagster/row_count": counts.kept,
+        "rows_in_source": counts.rows,
+        "tokens": table([asdict(counts.tokens)]),
     }
 
 
-def _dropped(dropped: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = [{"reason": name, "rows": n} for name, n in dropped.items() if isinstance(n, int)]
-    overlap = dropped.get("overlap", {})
-    return rows + [{"reason": f"overlap with {t}", "rows": n} for t, n in overlap.items()]
-
-
-def describe_near_copies(project: Project, key: str) -> dict[str, Any]:
+def describe_near_copies(project: Project, key: str) -> Metadata:
     """How many rows of each dataset were offered before, and by whom."""
-    found = read_json(project.open("near_copies", key) / "copies.json")
-    rows = [
-        {"dataset": name, "rows": one["rows"], "copied": count, "of": of}
-        for name, one in found.items()
-        for of, count in one["of"].items()
+    datasets = CopiesSummary.read(project.open("near_copies", key)).datasets
+    pairs = [
+        (count, name, of, one.rows)
+        for name, one in datasets.items()
+        for of, count in one.most_first()
     ]
-    copied = sum(one["copied"] for one in found.values())
-    return {"copied": copied, "copies": table(sorted(rows, key=lambda row: -row["copied"]))}
+    rows = [
+        {"dataset": name, "rows": rows, "copied": count, "of": of}
+        for count, name, of, rows in sorted(pairs, key=lambda pair: -pair[0])
+    ]
+    copied = sum(one.copied for one in datasets.values())
+    return {"copied": copied, "copies": table(rows)}
 
 
 SHOWN = (

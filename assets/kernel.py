@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from appraise.artifacts import read_arrays, read_json
+from appraise.assets import checks
+from appraise.assets.tables import Metadata, picture, table
+from appraise.orchestration.pipeline import Check, Shown
+from appraise.presentation.valuation_pictures import kernel_picture, transfer_picture
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.records.candidates import Candidates
+from appraise.records.kernel import Kernel, KernelFacts, Transfer, TransferFacts
 
 
-def describe(project: Project, key: str) -> dict[str, Any]:
+def describe(project: Project, key: str) -> Metadata:
     """Who teaches the same as whom."""
-    from appraise.pictures import kernel_heat_map
-
     folder = project.open("kernel_matrix", key)
-    arrays, meta = read_arrays(folder / "kernel.safetensors")
-    facts = read_json(folder / "kernel.json")
-    shown = ("min_eigenvalue", "condition_number")
-    png = kernel_heat_map(arrays["K"], meta["ids"])
+    kernel, facts = Kernel.read(folder), KernelFacts.read(folder)
+    condition: Metadata = {"condition_number": facts.condition_number}
     return {
-        "kernel": picture(png, "Cosines between the datasets' gradients"),
-        "datasets": len(meta["ids"]),
-        "targets": ", ".join(meta["targets"]),
-        **{name: facts[name] for name in shown if facts.get(name) is not None},
+        "kernel": picture(kernel_picture(kernel), "Cosines between the datasets' gradients"),
+        "datasets": len(kernel.ids),
+        "targets": ", ".join(kernel.targets),
+        "min_eigenvalue": facts.min_eigenvalue,
+        **(condition if facts.condition_number is not None else {}),
     }
 
 
-def describe_candidates(project: Project, key: str) -> dict[str, Any]:
+def describe_candidates(project: Project, key: str) -> Metadata:
     """How many datasets are in the kernel, how many are screened, and the proof."""
-    found = read_json(project.open("candidates", key) / "candidates.json")
-    certificates = ({"target": name, **one} for name, one in found["certificates"].items())
+    found = Candidates.read(project.open("candidates", key))
+    certificates = ({"target": name, **one.as_json()} for name, one in found.certificates.items())
     return {
-        "candidates": len(found["ids"]),
-        "screened": found["screened"],
+        "candidates": len(found.ids),
+        "screened": found.screened,
         "certificates": table(certificates),
     }
 
 
-def describe_transfer(project: Project, key: str) -> dict[str, Any]:
+def describe_transfer(project: Project, key: str) -> Metadata:
     """Who helps whom."""
-    from appraise.pictures import transfer_heat_map
-
     folder = project.open("transfer_matrix", key)
-    arrays, meta = read_arrays(folder / "transfer.safetensors")
-    facts = read_json(folder / "transfer.json")
+    facts = TransferFacts.read(folder)
     return {
-        "transfer": picture(transfer_heat_map(arrays["M"], meta["ids"]), "Who helps whom"),
-        "helps": table(facts["helps"]),
-        "hinders": table(facts["hinders"]),
-        "datasets": facts["datasets"],
-        "left_out": facts["left_out"],
+        "transfer": picture(transfer_picture(Transfer.read(folder)), "Who helps whom"),
+        "helps": table(pair.as_json() for pair in facts.helps),
+        "hinders": table(pair.as_json() for pair in facts.hinders),
+        "datasets": facts.datasets,
+        "left_out": facts.left_out,
     }
 
 

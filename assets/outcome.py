@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagster import MetadataValue
 
-from appraise.artifacts import read_json
+from appraise.assets.tables import Metadata, picture, table
+from appraise.orchestration.pipeline import Shown
+from appraise.presentation.valuation_pictures import outcome_picture
 from appraise.project import Project
-from assets.tables import picture, table
-from orchestration.pipeline import Shown
+from appraise.records.outcome import Outcome
 
 
-def describe_outcome(project: Project, key: str) -> dict[str, Any]:
+def describe_outcome(project: Project, key: str) -> Metadata:
     """The policies' losses with intervals, and the verdicts."""
-    import numpy as np
-
-    from appraise.pictures import outcome_bar
-
-    found = read_json(project.open("decision_outcome", key) / "outcome.json")
-    policies = found["policies"]
-    loss, low, high = (
-        np.array([one[name] for one in policies.values()]) for name in ("loss", "low", "high")
-    )
-    columns = ("loss", "low", "high", "accuracy", "reward", "cost")
+    outcome = Outcome.read(project.open("decision_outcome", key))
+    columns = ("loss", "low", "high", "accuracy", "cost", *(["reward"] if outcome.rewarded else []))
     return {
-        "outcome": picture(outcome_bar(list(policies), loss, low, high), "Held-out loss by policy"),
+        "outcome": picture(outcome_picture(outcome), "Held-out loss by policy"),
         "policies": table(
             {
                 "policy": name,
-                **{column: one[column] for column in columns if column in one},
-                "datasets": ", ".join(one["datasets"]),
+                **{column: getattr(score, column) for column in columns},
+                "datasets": ", ".join(score.datasets),
             }
-            for name, one in policies.items()
+            for name, score in outcome.policies.items()
         ),
-        "comparisons": table(found["comparisons"]),
-        "decision_id": found["decision_id"],
+        "comparisons": table(pair.as_json() for pair in outcome.comparisons),
+        "decision_id": outcome.decision_id,
     }
 
 
-def describe_report(project: Project, key: str) -> dict[str, Any]:
+def describe_report(project: Project, key: str) -> Metadata:
     """Where the page lies."""
     page = project.open("report", key) / "report.html"
     return {

@@ -2,67 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from appraise.artifacts import read_json
+from appraise.assets import checks
+from appraise.assets.tables import Metadata, picture, table
+from appraise.orchestration.pipeline import Check, Shown
+from appraise.presentation.valuation_pictures import frontier_picture, measure
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.records.decision import Decision
+from appraise.records.subset import Subset
 
 
-def describe_subset(project: Project, key: str) -> dict[str, Any]:
+def describe_subset(project: Project, key: str) -> Metadata:
     """What a policy buys, at what price, and its ranking."""
-    subset = read_json(project.open("selected_subset", key) / "subset.json")
+    subset = Subset.read(project.open("selected_subset", key))
+    reached: Metadata = {**subset.reached.as_json()} if subset.reached else {}
     return {
-        "datasets": ", ".join(subset["datasets"]) or "none",
-        "cost": float(subset["cost"]),
-        **{name: float(subset[name]) for name in ("objective", "bound", "gap")},
-        "proof": subset["proof"],
-        "currency": subset["currency"],
-        "ranking": table(subset["ranking"]),
+        "datasets": ", ".join(subset.datasets) or "none",
+        "cost": subset.cost,
+        **reached,
+        "currency": subset.currency,
+        "ranking": table(item.as_json() for item in subset.ranking),
         **_beyond(subset),
     }
 
 
-def _beyond(subset: dict[str, Any]) -> dict[str, Any]:
-    """What other budgets would buy, and what would have to change: of `kmm` only."""
-    if "frontier" not in subset:
+def _beyond(subset: Subset) -> Metadata:
+    """What other budgets would buy, and what would have to change, where that is known."""
+    found = subset.alternatives
+    if found is None:
         return {}
-    from appraise.pictures import frontier_plot
-
-    points = subset["frontier"]
-    had: list[set[str]] = [set(), *(set(point["datasets"]) for point in points[:-1])]
-    steps = [
-        "\n".join(f"+ {name}" for name in point["datasets"] if name not in before)
-        for point, before in zip(points, had, strict=True)
-    ]
-    drawn = frontier_plot(
-        [point["budget"] for point in points], [point["matched"] for point in points], steps,
-        float(subset["cost"]), subset["currency"],
-    )  # fmt: skip
-    return {
-        "frontier": picture(drawn, "What every budget would buy"),
-        "changes": table({"id": name, **one} for name, one in subset["changes"].items()),
-        "ties": table(
-            {"id": name, **one} for name, one in subset["separations"].items() if one["tied"]
-        ),
+    drawn = frontier_picture(found.frontier, {}, subset.cost, subset.currency)
+    ties = {name: one for name, one in found.separations.items() if one.tied}
+    shown: Metadata = {}
+    if drawn is not None:
+        shown["frontier"] = picture(drawn, "What every budget would buy")
+    return shown | {
+        "changes": table({"id": n, **one.as_json()} for n, one in found.changes.items()),
+        "ties": table({"id": name, **one.as_json()} for name, one in ties.items()),
     }
 
 
-def describe_decision(project: Project, key: str) -> dict[str, Any]:
+def describe_decision(project: Project, key: str) -> Metadata:
     """What was bought and refused, with the reasons."""
-    decision = read_json(project.open("valuation_decision", key) / "decision.json")
-    columns = ("id", "price", "weight", "reason")
+    decision = Decision.read(project.open("valuation_decision", key))
+    valued = {"bought": decision.bought, "refused": decision.refused}
+    tables: Metadata = {
+        name: table(
+            {
+                "id": item.id,
+                "price": item.price,
+                measure(decision): item.weight,
+                "reason": item.reason,
+            }
+            for item in items
+        )
+        for name, items in valued.items()
+    }
     return {
-        "decision_id": decision["decision_id"],
-        "title": decision["title"],
-        **{
-            name: table({column: one.get(column) for column in columns} for one in decision[name])
-            for name in ("bought", "refused")
-        },
-        "set_aside": table(decision["set_aside"]),
-        "currency": decision["currency"],
+        "decision_id": decision.decision_id,
+        "title": decision.title,
+        "policy": decision.policy,
+        **tables,
+        "set_aside": table(item.as_json() for item in decision.set_aside),
+        "currency": decision.currency,
     }
 
 

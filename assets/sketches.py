@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
-from appraise.artifacts import read_json, read_meta
+from appraise.assets import checks
+from appraise.assets.tables import Metadata
+from appraise.orchestration.pipeline import Check, Describe, Shown
 from appraise.project import Project
-from appraise.sketch_costs import SKETCH, cost
-from assets import checks
-from orchestration.pipeline import Check, Describe, Shown
+from appraise.records.base_model import BaseModelFingerprint
+from appraise.records.sketch import SketchMeta
+from appraise.review.sketch_costs import cost
 
 
-def describe_base_model(project: Project, key: str) -> dict[str, Any]:
+def describe_base_model(project: Project, key: str) -> Metadata:
     """What sketches must have in common to be compared."""
-    return dict(read_json(project.open("base_model", key) / "fingerprint.json"))
+    return {**BaseModelFingerprint.read(project.open("base_model", key)).as_json()}
 
 
 def describe_sketch(noun: str) -> Describe:
     """Metadata of a sketch: its shape, losses and how it was projected."""
 
-    def describe(project: Project, key: str) -> dict[str, Any]:
-        reason = project.set_aside(noun, key)
-        if reason:
-            return {"set_aside": reason}
-        meta = read_meta(project.open(noun, key) / SKETCH)
+    def describe(project: Project, key: str) -> Metadata:
         found = cost(project, noun, key)
-        assert found is not None  # not set aside
-        named = ("objective", "vectors", "projection", "dimension", "dtype", "fingerprint")
-        return {
-            **{name: value for name, value in found.as_json().items() if value is not None},
-            **{name: meta[name] for name in named},
-        }
+        if found is None:
+            return {"set_aside": project.set_aside(noun, key)}
+        alike = SketchMeta.read(project.open(noun, key)).alike
+        numbers = {name: value for name, value in found.as_json().items() if value is not None}
+        return {**numbers, **asdict(alike)}
 
     return describe
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from dagster import MarkdownMetadataValue, MetadataValue, TableMetadataValue, TableRecord
+from pydantic import JsonValue
 
-from appraise.pictures import as_markdown
+from appraise.presentation.pictures import as_markdown
+
+Metadata = dict[str, MetadataValue | JsonValue]
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> TableMetadataValue | str:
+def table(rows: Iterable[Mapping[str, object]]) -> TableMetadataValue | str:
     """Rows with the same columns as a table; no rows are the word `none`."""
     records = [TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
     return MetadataValue.table(records) if records else "none"
@@ -21,7 +23,7 @@ def picture(png: bytes, alt: str) -> MarkdownMetadataValue:
     return MetadataValue.md(as_markdown(png, alt))
 
 
-def _cell(value: Any) -> str | int | float | bool:
+def _cell(value: object) -> str | int | float | bool:
     if value is None:
         return ""
     if isinstance(value, float):

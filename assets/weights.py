@@ -1,60 +1,59 @@
-"""The weights: the valuation, with intervals and its certificate."""
+"""What datasets are worth: the weights, with intervals and their certificate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.assets import checks
+from appraise.assets.tables import Metadata, picture, table
+from appraise.orchestration.pipeline import Check, Shown
+from appraise.presentation.valuation_pictures import measure_of, path_picture, weights_picture
 from appraise.project import Project
-from assets import checks
-from assets.tables import picture, table
-from orchestration.pipeline import Check, Shown
+from appraise.project.keys import name_of
+from appraise.records.certificate import ProgramCertificate
+from appraise.records.record import read_if_there
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, WeightsTable
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-CERTIFIED = ("lambda", "lambda_max", "gap", "kkt_violation", "residual_norm", "tolerance")
+CERTIFIED = ("lambda_max", "gap", "kkt_violation", "residual_norm", "tolerance")
 COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "worst_rank",
            "chosen_probability", "alignment", "margin", "threshold", "walk_away_price", "value",
            "family", "status")  # fmt: skip
 
 
-def describe(project: Project, key: str) -> dict[str, Any]:
-    """A bar for each dataset, the regularisation path, and the certificate's numbers."""
-    from appraise.pictures import path_plot, weights_bar
-
-    folder = project.open("kmm_weights", key)
-    weights = read_table(folder / "weights.parquet").sort_values("weight", ascending=False)
-    certificate = read_json(folder / "certificate.json")
-    path, meta = read_arrays(folder / "path.safetensors")
-    ids = list(weights["id"])
-    positive = [name for name, w in zip(ids, weights["weight"], strict=True) if w > 0]
-    value, low, high = (weights[name].to_numpy("float64") for name in ("weight", "low", "high"))
-    bars = weights_bar(ids, value, low, high, positive, filled="above zero")
-    lines = path_plot(
-        path["lambdas"], path["weights"], meta["ids"], certificate["lambda"], positive
-    )
+def describe(project: Project, key: str) -> Metadata:
+    """A bar for each dataset and, as far as the method says it, the path and the certificate."""
+    folder = project.open("dataset_values", key)
+    weights = WeightsTable.read(folder)
+    rows = sorted(weights.records(), key=lambda row: -row["weight"])
+    positive = [row["id"] for row in rows if row["weight"] > 0]
+    certificate = read_if_there(ProgramCertificate, folder)
+    what = measure_of(name_of(key), certificate is not None)
+    bars = weights_picture(weights, positive, filled="above zero", measure=what)
+    named = [name for name in COLUMNS if name in weights.table]
+    entries, owners = read_if_there(EntriesTable, folder), read_if_there(OwnersTable, folder)
     return {
-        "weights": picture(bars, "Weight of each dataset with its interval"),
-        "path": picture(lines, "Weights at each regularisation"),
-        "table": table(weights[list(COLUMNS)].to_dict("records")),  # type: ignore[arg-type]
-        "entries": table(_records(read_table(folder / "path.parquet"))),
-        "owners": table(_records(read_table(folder / "owners.parquet"))),
+        "weights": picture(bars, f"{what.capitalize()} of each dataset with its interval"),
+        "table": table({name: row[name] for name in named} for row in rows),
         "positive": len(positive),
-        **{name: float(certificate[name]) for name in CERTIFIED},
-        "status": str(certificate["status"]),
+        **({} if entries is None else {"entries": table(entries.records())}),
+        **({} if owners is None else {"owners": table(owners.records())}),
+        **({} if certificate is None else _proof(folder, certificate, positive)),
     }
 
 
-def _records(found: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows; what Parquet has no number for is left empty."""
-    rows = found.astype(object).where(found.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+def _proof(folder: Path, certificate: ProgramCertificate, positive: list[str]) -> Metadata:
+    path = read_if_there(PathKnots, folder)
+    numbers: Metadata = {name: getattr(certificate, name) for name in CERTIFIED}
+    said: Metadata = {"lambda": certificate.lam, **numbers, "status": certificate.status}
+    if path is None:
+        return said
+    lines = path_picture(path, certificate, positive)
+    return said | {"path": picture(lines, "Weights at each regularisation")}
 
 
 SHOWN = (
     Shown(
-        "kmm_weights",
+        "dataset_values",
         "valuation",
         ("scikitlearn", "parquet"),
         "ml",

@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 from sketches import TARGET, TO_SKETCHES, WORK, bring, project
 from tables import RESULTS, write_table
 
-from appraise.agreement import agreement
-from appraise.artifacts import read_arrays
 from appraise.numerics import agreement as pure
 from appraise.numerics.kernel import inner_products, mean_gradient
 from appraise.numerics.optimum import optimum
 from appraise.project import Project
-from appraise.sketch_costs import costs
-from appraise.steps.kmm_weights import solved
+from appraise.records.kernel import Kernel
+from appraise.records.program import SolvedProgram
+from appraise.review.agreement import TargetAgreement, agreement
+from appraise.review.sketch_costs import costs
+from appraise.storage.files import read_arrays
 
 Array = NDArray[Any]
 KEPT_LAYERS = 20  # of 30
@@ -53,7 +54,7 @@ def valued(name: str, preview: int, change: Callable[[dict[str, Any]], None]) ->
         change(params["base_model"])
 
     made = project(f"agreement_{name}_{preview}", changed)
-    bring(made, (*TO_SKETCHES, "candidates", "kernel_matrix", "kmm_weights", "selected_subset"))
+    bring(made, (*TO_SKETCHES, "candidates", "kernel_matrix", "dataset_values", "selected_subset"))
     return made
 
 
@@ -100,20 +101,25 @@ def speed(made: Project) -> float:
     return sum(one.tokens for one in every) / sum(one.seconds or 0.0 for one in every)
 
 
-def line(found: dict[str, Any], rate: float) -> str:
+def solved(made: Project) -> SolvedProgram:
+    """The target's program and its solution."""
+    kernel = Kernel.read(made.open("kernel_matrix"))
+    return SolvedProgram.read(made.open("dataset_values", f"{TARGET}/kmm"), kernel, TARGET)
+
+
+def line(value_with: str, buy_for: str, one: TargetAgreement, rate: float) -> str:
     """A row of the table."""
-    one = found["targets"][TARGET]
-    c, (low, high), w = one["alignment"]["spearman"], one["interval"], one["weights"]
+    (low, high), w = one.interval, one.weights
     cells = (
-        found["value_with"],
-        found["buy_for"],
+        value_with,
+        buy_for,
         f"{rate:.0f}",
-        f"{c:.2f} ({low:.2f} to {high:.2f})",
-        f"{one['kernel']['spearman']:.2f}",
-        f"{w['spearman']:.2f} · {w['pearson']:.2f}",
-        f"{len(one['same'])} of {len(one['bought']['buy_for'])}",
-        f"{100 * one['regret']:.1f} %",
-        one["verdict"],
+        f"{one.alignment.spearman:.2f} ({low:.2f} to {high:.2f})",
+        f"{one.kernel.spearman:.2f}",
+        f"{w.spearman:.2f} · {w.pearson:.2f}",
+        f"{len(one.same)} of {len(one.wanted)}",
+        f"{100 * one.regret:.1f} %",
+        one.verdict,
     )
     return f"| {' | '.join(cells)} |"
 
@@ -122,9 +128,10 @@ class Yardstick:
     """The demo against itself: what a verdict is when only rows, or nothing but luck, differ."""
 
     def __init__(self, made: Project) -> None:
-        self.program, table, stated = solved(made, TARGET)
-        self.part, self.k = float(stated["relative_lambda"]), made.params.selected_subset.k
-        self.tables = [_rows(made, "gradient_sketches", name) for name in table["id"]]
+        found = solved(made)
+        self.program, self.k = found.program, made.params.selected_subset.k
+        self.part = float(found.certificate.relative_lambda or 1)
+        self.tables = [_rows(made, "gradient_sketches", name) for name in found.weights.ids]
         self.target = mean_gradient(_rows(made, "target_sketches", TARGET))
 
     def valued(self, tables: Sequence[Array]) -> pure.Valued:
@@ -186,10 +193,14 @@ def scatter(made: dict[str, Project]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
-    programs = {name: solved(one, TARGET)[:2] for name, one in made.items()}
+    programs = {name: solved(one) for name, one in made.items()}
     for name in (DEMO, CUT):
-        for place, read in enumerate((lambda two: two[0].c, lambda two: two[1]["weight"])):
-            x, y = read(programs[ALL]), read(programs[name])
+        of, other = programs[ALL], programs[name]
+        pairs = (
+            (of.program.c, other.program.c),
+            (of.weights.numbers("weight"), other.weights.numbers("weight")),
+        )
+        for place, (x, y) in enumerate(pairs):
             axes[place].scatter(x, y, label=name, alpha=0.8, s=22)
     for place, title in enumerate(("alignment c", "weight w")):
         axes[place].axline((0, 0), slope=1, color="0.8", linewidth=1, zorder=0)
@@ -210,9 +221,9 @@ def main() -> None:
     rates = {name: speed(one) for name, one in made.items()}
     lines = []
     for small, large in PAIRS:
-        found = agreement(made[small], made[large], TARGET)
-        print(found["targets"][TARGET]["statement"])
-        lines.append(line(found | {"value_with": small, "buy_for": large}, rates[small]))
+        found = agreement(made[small], made[large], TARGET).targets[TARGET]
+        print(found.statement)
+        lines.append(line(small, large, found, rates[small]))
     yardstick, half = Yardstick(made[DEMO]), preview // 2
     lines += [yardstick.other_rows(m) for m in sorted({half, min(4, half)}, reverse=True)]
     write_table("agreement", HEAD, [*lines, yardstick.by_lot()])

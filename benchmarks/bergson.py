@@ -36,10 +36,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from appraise.language_model.sketcher import Sketcher
+    from appraise.project import Project
 
 DIMENSION, CORES = 4096, 2
 LAYERS = {"last 10 layers": 10, "all layers": None}
@@ -56,22 +60,30 @@ Rows = NDArray[Any]
 # In a process of its own, with our Python: the examples, and our gradients of them.
 
 
+def sketcher_of(project: Project) -> Sketcher:
+    from appraise.language_model.sketcher import Sketcher
+
+    settings = project.params.gradient_sketches
+    folder, params = project.open("base_model"), project.params.base_model
+    return Sketcher(folder, params, settings, settings.objective)
+
+
 def prepare(folder: Path, job: Job) -> None:
     """A project with this LoRA, its adapter in PEFT's layout, and the examples for both."""
     import pandas as pd
     from sketches import ROOT, bring, project
 
-    from appraise.artifacts import read_table, write_json, write_table
-    from appraise.language_model.sketcher import Sketcher
-    from appraise.language_model.training import with_adapter
+    from appraise.language_model.adapters import with_adapter
+    from appraise.records.examples import read
     from appraise.steps.gradient_sketches import chosen
+    from appraise.storage.files import read_table, write_json, write_table
 
     def change(params: dict[str, Any]) -> None:
         params["base_model"]["lora"]["last_layers"] = job["layers"]
 
     made = project(folder.name, change)
     bring(made, ["base_model"])
-    sketcher, seed, tables = Sketcher(made), made.params.gradient_sketches.seed, []
+    sketcher, seed, tables = sketcher_of(made), made.params.gradient_sketches.seed, []
     for path in sorted((ROOT / "data" / "auxiliary_datasets").glob("*/examples.parquet")):
         table = read_table(path)[["id", "prompt", "completion"]].set_index("id", drop=False)
         tables.append(table.loc[chosen(list(table.index), job["examples"], seed)])
@@ -80,7 +92,8 @@ def prepare(folder: Path, job: Job) -> None:
     for name, parts in (("all", tables), ("few", [table.head(1) for table in tables])):
         table = pd.concat(parts, ignore_index=True)
         write_table(folder / f"{name}.parquet", table)
-        encoded = [sketcher.prepare(row).terms[0].encoded for row in table.to_dict("records")]
+        examples = read(folder / f"{name}.parquet")
+        encoded = [sketcher.prepare(example).terms[0].encoded for example in examples]
         lines = [
             {
                 "input_ids": one.ids,
@@ -102,28 +115,28 @@ def prepare(folder: Path, job: Job) -> None:
 
 def ours(folder: Path, job: Job) -> None:
     """Our sketch of all examples; for a check whole gradients too, and all that of a few."""
-    from appraise.artifacts import read_arrays, read_table
     from appraise.language_model.gradients import sketch
-    from appraise.language_model.sketcher import SKETCH, Order, Sketcher
+    from appraise.language_model.sketcher import Order
     from appraise.numerics.projection import Identity
     from appraise.project import Project
+    from appraise.records.examples import read
+    from appraise.records.sketch import Sketch
 
-    sketcher, to = Sketcher(Project(folder)), Path(job["to"])
+    sketcher, to = sketcher_of(Project(folder)), Path(job["to"])
 
     def whole(name: str) -> Rows:
-        table = read_table(folder / f"{name}.parquet")
-        examples = [sketcher.prepare(row) for row in table.to_dict("records")]
+        examples = [sketcher.prepare(example) for example in read(folder / f"{name}.parquet")]
         (rows,) = sketch(sketcher.gradients, [examples], Identity(sketcher.gradients.size))
         return np.array([row.values for row in rows], dtype=np.float32)
 
     def projected(name: str) -> Rows:
         source = folder / f"{name}.parquet"
         (to / "sketch").mkdir(parents=True)
-        order = Order(name, source, None, len(read_table(source)), "timed", to / "partial")
+        order = Order(name, source, None, len(read(source)), "timed", to / "partial")
         (made,) = sketcher.sketch([order], lambda *_: None)
-        made.write(to / "sketch")
+        made.sketch.write(to / "sketch")
         made.forget()
-        return read_arrays(to / "sketch" / SKETCH)[0]["rows"]
+        return Sketch.read(to / "sketch").rows
 
     began = time.perf_counter()
     if job["check"]:

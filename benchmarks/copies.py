@@ -22,8 +22,8 @@ import pandas as pd
 from sketches import TARGET, TO_SKETCHES, bring, project
 from tables import write_table
 
-from appraise.artifacts import read_json, read_table
 from appraise.project import Project
+from appraise.storage.files import read_json, read_table
 
 Change = Callable[[str, np.random.Generator], str]
 NAMES = ("csqa", "privacy_policy", "medqa")
@@ -71,7 +71,8 @@ CHANGES: dict[str, Change] = {
 def with_similarity(similarity: float | None) -> Callable[[dict[str, Any]], None]:
     def change(params: dict[str, Any]) -> None:
         params["near_copies"]["similarity"] = similarity
-        params["kmm_weights"] |= {"penalty": "uniform", "bootstraps": 0}
+        params["kmm_weights"] |= {"penalty": "uniform"}
+        params["dataset_values"] |= {"bootstraps": 0}
 
     return change
 

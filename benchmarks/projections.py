@@ -25,7 +25,7 @@ from sketches import TARGET, TO_SKETCHES, WORK, bring, project
 from tables import plot, write_table
 from threadpoolctl import threadpool_limits
 
-from appraise.artifacts import read_arrays, read_json, write_arrays
+from appraise.numerics.buying import buyer_limits
 from appraise.numerics.kernel import inner_products, mean_gradient
 from appraise.numerics.kmm import price_penalties
 from appraise.numerics.optimum import optimum
@@ -40,6 +40,7 @@ from appraise.numerics.projection import (
 from appraise.numerics.randomness import key
 from appraise.numerics.selection import select
 from appraise.numerics.subsets import best, refit
+from appraise.storage.files import read_arrays, read_json, write_arrays
 
 Array = NDArray[Any]
 DIMENSIONS = (256, 512, 1024, 2048, 4096, 8192)
@@ -179,7 +180,7 @@ class Answer:
     @cached_property
     def lowest(self) -> float:
         """The best that any so many datasets reach."""
-        return best(self.program, self.lam, BUY).objective
+        return best(self.program, self.lam, buyer_limits(len(self.program.c), k=BUY)).objective
 
 
 def answer(means: Array, prices: list[float]) -> Answer:
@@ -191,7 +192,7 @@ def answer(means: Array, prices: list[float]) -> Answer:
     program = Program(K, c, tau, price_penalties(prices, ids)[0])
     lam = PART * program.lambda_max()
     weights, _ = optimum(program, lam)
-    bought = select("kmm", ids=ids, weights=weights, alignment=c, prices=prices, k=BUY)
+    bought = select(ids, weights, buyer_limits(len(ids), prices, k=BUY), "sum")
     return Answer(program, lam, frozenset(np.flatnonzero(weights)), frozenset(bought.chosen))
 
 

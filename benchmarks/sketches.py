@@ -18,10 +18,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from appraise.artifacts import read_arrays
 from appraise.project import Project
-from appraise.steps import step
-from appraise.steps.step import run
+from appraise.steps.flow import step
+from appraise.steps.runner import run
+from appraise.storage.files import read_arrays
 
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "benchmarks" / "work"

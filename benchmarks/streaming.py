@@ -23,9 +23,9 @@ import yaml
 from sketches import WORK  # type: ignore[import-not-found]
 from tables import draw_bars, write_table  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json, read_meta, write_json
-from appraise.artifacts import write_table as save
 from appraise.project import Project, Recipe
+from appraise.storage.files import read_json, read_meta, write_json
+from appraise.storage.files import write_table as save
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))

@@ -21,15 +21,16 @@ import numpy as np
 import torch
 from tables import draw_bars, write_table  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_table
 from appraise.language_model import base
+from appraise.language_model.adapters import peft_config
 from appraise.language_model.gradients import LoraGradients, sketch
-from appraise.language_model.lora import adapted_modules, initial_a, peft_config, widths
-from appraise.language_model.objectives import Prepared, Term
+from appraise.language_model.lora import adapted_modules, initial_a, widths
+from appraise.language_model.prepared import Prepared, Term
 from appraise.language_model.prompts import Encoded, encode
 from appraise.numerics.projection import Identity
-from appraise.params import Lora
 from appraise.project import Project
+from appraise.records.examples import read
+from appraise.settings.model import Lora
 
 BATCH = 8
 CORES = 2
@@ -67,10 +68,9 @@ def examples(project: Project, each: int) -> list[Encoded]:
     tokenizer, found = base.load_tokenizer(project.open("base_model")), []
     for number in range(each):
         for key in project.partitions("auxiliary_datasets"):
-            table = read_table(project.open("auxiliary_datasets", key) / "examples.parquet")
-            row = table.iloc[number]
-            params = project.params.base_model
-            found.append(encode(tokenizer, params, row["prompt"], row["completion"]))
+            rows = read(project.open("auxiliary_datasets", key) / "examples.parquet")
+            params, example = project.params.base_model, rows[number]
+            found.append(encode(tokenizer, params, example.prompt, example.completion))
     return found
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/valuation.py reference   # n = 26, 200, 1000, 2000: time and duality gap
     python benchmarks/valuation.py scale       # n up to 100,000 at d = 4096: time, memory, passes
+    python benchmarks/valuation.py rules       # λ by number, limits and a ridge at n = 10,000
     python benchmarks/valuation.py arrival     # one more dataset at n = 10,000
     python benchmarks/valuation.py subset      # the best five of n: proof, time, what greedy misses
     python benchmarks/valuation.py share       # of the demo's time; after `make demo`, minutes
@@ -24,8 +25,12 @@ from typing import Any
 import numpy as np
 from tables import RESULTS, plot, write_table
 
-from appraise.numerics.kmm import certify, lambda_max
-from appraise.numerics.working_set import LargeSolution, Pool, solve_pool
+from appraise.numerics.kmm import certify_program
+from appraise.numerics.pool import Pool
+from appraise.numerics.program import checked_program
+from appraise.numerics.question import Question, question
+from appraise.numerics.rule import LambdaRule
+from appraise.numerics.working_set import LargeSolution, solve_pool
 
 D = 4096
 PART = 0.2  # of λ_max
@@ -54,12 +59,21 @@ def timed(compute: Callable[..., Any], *words: Any, **named: Any) -> tuple[Any, 
     return compute(*words, **named), time.perf_counter() - started
 
 
+def names(n: int) -> list[str]:
+    return [str(i) for i in range(n)]
+
+
+def asked(n: int) -> Question:
+    """The paper's question: uniform penalties, a part of λ_max."""
+    return question(names(n), rule=LambdaRule(relative=PART))
+
+
 def solved(G: np.ndarray, target: np.ndarray, **named: Any) -> LargeSolution:
-    return solve_pool(Pool(G), target, **named)
+    return solve_pool(Pool(G), target, asked(len(G)), **named)
 
 
 def arrived(pool: Pool, grown: np.ndarray, target: np.ndarray, **named: Any) -> LargeSolution:
-    return solve_pool(pool.with_more(grown), target, **named)
+    return solve_pool(pool.with_more(grown), target, asked(len(grown)), **named)
 
 
 def reference_kernel(G: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,14 +107,14 @@ def reference(sizes: Sequence[int]) -> None:
             (K, c), kernel_s = timed(reference_kernel, G, target.astype(np.float32))
             exact = np.float64(G) @ np.float64(G).T
             exact, c64 = (exact + exact.T) / 2, np.float64(G) @ target
-            lam = PART * lambda_max(c64, nonnegative=False)
+            program = checked_program(exact, c64, float(target @ target), nonnegative=False)
+            lam = PART * program.lambda_max()
             theirs, solve_s = timed(reference_solve, K, c, lam)
             ours, our_s = timed(solved, G, target, lam=lam, nonnegative=False)
-            tau = float(target @ target)
-            gap = certify(exact, c64, tau, theirs, lam, nonnegative=False).gap
+            gap = certify_program(program, theirs, lam).gap
             weights = np.zeros(n)
             weights[ours.support] = ours.weights
-            our_gap = abs(certify(exact, c64, tau, weights, lam, nonnegative=False).gap)
+            our_gap = abs(certify_program(program, weights, lam).gap)
             rows.append((n, kernel_s, solve_s, our_s, gap, our_gap))
             print(f"n = {n}: {kernel_s:.2f} + {solve_s:.2f} s, {our_s:.3f} s", flush=True)
     lines = [
@@ -127,7 +141,7 @@ def scale(sizes: Sequence[int]) -> None:
         with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
             G, target = write_gradients(Path(folder) / "G.npy", n)
             pool, read_s = timed(Pool, G)
-            found, solve_s = timed(solve_pool, pool, target, relative_lambda=PART)
+            found, solve_s = timed(solve_pool, pool, target, asked(n))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         last = found.passes[-1]
         line = f"| {n} | {read_s:.1f} | {solve_s:.1f} | {len(found.passes)} | {len(found.support)} "
@@ -144,13 +158,13 @@ def arrival(n: int) -> None:
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
         G, target = write_gradients(Path(folder) / "G.npy", n + 1)
         known = np.array(G[:-1])
-        before, cold_s = timed(solved, known, target, relative_lambda=PART)
+        before, cold_s = timed(solved, known, target)
         pool, rows = Pool(known), []
         for name, new in (("serves less", G[-1]), ("serves well", target.astype(np.float32))):
             grown = np.concatenate([known, new[None]])
             start = [*before.support, n]
-            warm, warm_s = timed(arrived, pool, grown, target, lam=before.lam, start=start)
-            cold, again_s = timed(solved, grown, target, lam=before.lam)
+            warm, warm_s = timed(arrived, pool, grown, target, lam=before.lam.value, start=start)
+            cold, again_s = timed(solved, grown, target, lam=before.lam.value)
             weights = np.zeros((2, n + 1))
             for row, found in zip(weights, (warm, cold), strict=True):
                 row[found.support] = found.weights
@@ -165,8 +179,34 @@ def arrival(n: int) -> None:
     write_table("arrival", head, rows)
 
 
+def rules(n: int) -> None:
+    """λ by number, limits and a ridge: what proves them over all of a pool."""
+    ways: dict[str, dict[str, Any]] = {
+        "0.2 of λ_max": {},
+        "number 50": {"rule": LambdaRule("number", number=50)},
+        "number 200": {"rule": LambdaRule("number", number=200)},
+        "ridge 0.3": {"ridge": 0.3},
+        "cap 0.01": {"cap": 0.01},
+        "cap 0.005, total 1": {"cap": 0.005, "total": 1.0},
+        "owner cap 0.1": {"owners": [str(i % (n // 20)) for i in range(n)], "owner_cap": 0.1},
+    }
+    lines = []
+    with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+        G, target = write_gradients(Path(folder) / "G.npy", n)
+        pool = Pool(G)
+        for name, way in ways.items():
+            found, took = timed(solve_pool, pool, target, question(names(n), **way))
+            error = found.optimality.relative_error
+            line = f"| {name} | {took:.1f} | {found.rounds} | {len(found.passes)} "
+            lines.append(f"{line}| {len(found.support)} | {len(found.needed)} | {error:.1e} |")
+            print(lines[-1], flush=True)
+    head = f"| at n = {n:,} | s | paths | passes | positive | needed | error |"
+    write_table("rules", head, lines)
+
+
 def subset(sizes: Sequence[int]) -> None:
     """The best five of n datasets that teach much alike, at 2 % of λ_max."""
+    from appraise.numerics.buying import buyer_limits
     from appraise.numerics.program import Program
     from appraise.numerics.subsets import best, forward
 
@@ -178,8 +218,9 @@ def subset(sizes: Sequence[int]) -> None:
         K = G @ G.T
         program = Program((K + K.T) / 2, G @ target, 1.0, np.ones(n))
         lam = 0.02 * program.lambda_max()
-        greedy, greedy_s = timed(forward, program, lam, 5)
-        found, best_s = timed(best, program, lam, 5, seconds=120.0)
+        limits = buyer_limits(n, k=5)
+        greedy, greedy_s = timed(forward, program, lam, limits)
+        found, best_s = timed(best, program, lam, limits, seconds=120.0)
         line = f"| {n} | {found.method} | {best_s:.1f} | {found.objective:.6f} | {found.gap:.1e} "
         line += f"| {greedy_s:.2f} | {greedy.objective - found.objective:.1e} |"
         lines.append(line)
@@ -193,8 +234,8 @@ def share() -> None:
     import shutil
 
     from appraise.project import Project
-    from appraise.steps import step
-    from appraise.steps.step import run
+    from appraise.steps.flow import step
+    from appraise.steps.runner import run
 
     root = Path(__file__).parent.parent
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
@@ -208,7 +249,7 @@ def share() -> None:
         project, seconds = Project(copy), {}
         nouns = ("target_sketches", "gradient_sketches", "candidates", "kernel_matrix",
                  "transfer_matrix", "kmm_weights", "selected_subset")  # fmt: skip
-        run(step("kmm_weights"), project, force=True)  # imports are not what is measured
+        run(step("dataset_values"), project, force=True)  # imports are not what is measured
         for noun in nouns:
             _, seconds[noun] = timed(run, step(noun), project, force=True)
     gradients = seconds["gradient_sketches"] + seconds["target_sketches"]
@@ -223,20 +264,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("reference", "scale", "arrival", "subset", "share"))
+    parser.add_argument(
+        "what", choices=("reference", "scale", "rules", "arrival", "subset", "share")
+    )
     parser.add_argument("--sizes", type=int, nargs="+")
-    asked = parser.parse_args()
+    wanted = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    if asked.what == "reference":
-        reference(asked.sizes or (26, 200, 1000, 2000))
-    elif asked.what == "scale":
-        scale(asked.sizes or (1000, 10_000, 100_000))
-    elif asked.what == "subset":
-        subset(asked.sizes or (15, 25, 40, 60, 100))
-    elif asked.what == "share":
+    if wanted.what == "reference":
+        reference(wanted.sizes or (26, 200, 1000, 2000))
+    elif wanted.what == "scale":
+        scale(wanted.sizes or (1000, 10_000, 100_000))
+    elif wanted.what == "rules":
+        rules((wanted.sizes or [10_000])[0])
+    elif wanted.what == "subset":
+        subset(wanted.sizes or (15, 25, 40, 60, 100))
+    elif wanted.what == "share":
         share()
     else:
-        arrival((asked.sizes or [10_000])[0])
+        arrival((wanted.sizes or [10_000])[0])
 
 
 if __name__ == "__main__":

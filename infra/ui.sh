@@ -10,7 +10,7 @@ trap 'kill 0' EXIT
 mlflow server --host 127.0.0.1 --port "${MLFLOW_PORT:-5000}" \
   --backend-store-uri "${MLFLOW_TRACKING_URI:-sqlite:///$PWD/.appraise/mlflow.db}" \
   --artifacts-destination "$PWD/.appraise/mlartifacts" --workers 1 &
-dagster-daemon run --module-name orchestration.definitions & # sensors, the schedule, queued runs
+dagster-daemon run --module-name appraise.orchestration.definitions & # sensors, the schedule, queued runs
 dagster-webserver --host 127.0.0.1 --port "${DAGSTER_PORT:-3000}" \
-  --module-name orchestration.definitions &
+  --module-name appraise.orchestration.definitions &
 wait

@@ -1,4 +1,4 @@
-"""`python -m orchestration`: the main job in this process, then the decision in short."""
+"""`python -m appraise.orchestration`: the main job in this process, then the decision in short."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import os
 from pathlib import Path
 
 import click
+from dagster import DagsterInstance
+from dagster._core.execution.plan.objects import StepFailureData
 
-from appraise.cli import errors_in_one_line
-from appraise.errors import AppraiseError, ArtifactError
+from appraise.cli.main import errors_in_one_line
+from appraise.errors import AppraiseError
+from appraise.orchestration.definitions import pipeline_of
+from appraise.orchestration.jobs import everything
 from appraise.project import Project
+from appraise.review.summary import summary
 
-REPOSITORY = Path(__file__).parent.parent
+SETTINGS = Path(__file__).with_name("dagster.yaml")  # a link to infra/; in a wheel the file itself
 
 
 def prepare_home(root: Path) -> Path:
-    """DAGSTER_HOME, with our `dagster.yaml` unless there is one."""
+    """DAGSTER_HOME, with the project's `infra/dagster.yaml` or ours unless it has one."""
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(root / ".dagster")))
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").is_file():
-        ours = [folder / "infra" / "dagster.yaml" for folder in (root, REPOSITORY)]
-        found = next((path for path in ours if path.is_file()), None)
-        if found is None:
-            raise ArtifactError(
-                f"{ours[0]}: expected Dagster's settings, found no file; restore it from the "
-                "repository"
-            )
-        (home / "dagster.yaml").write_bytes(found.read_bytes())
+        own = root / "infra" / "dagster.yaml"
+        settings = own if own.is_file() else SETTINGS
+        (home / "dagster.yaml").write_bytes(settings.read_bytes())
     return home
 
 
@@ -36,14 +36,8 @@ def run_everything(root: Path) -> None:
     Raises:
         AppraiseError: a step failed on something that was given; its own class and message.
     """
-    os.environ["APPRAISE_PROJECT"] = str(root)
-    from dagster import DagsterInstance
-
-    from orchestration.definitions import defs
-    from orchestration.jobs import EVERYTHING
-
     with DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(EVERYTHING).execute_in_process(
+        result = everything(pipeline_of(root)).execute_in_process(
             instance=instance,
             run_config={"loggers": {"progress": {"config": {}}}},
             raise_on_error=False,
@@ -55,14 +49,14 @@ def run_everything(root: Path) -> None:
         raise RuntimeError("the run failed outside of its steps; see Dagster's pages (`make ui`)")
 
 
-def _failure(found: object) -> Exception:
+def _failure(data: StepFailureData) -> Exception:
     """The error of a failed step as the library raised it, or the traceback of a defect of ours."""
-    said = getattr(found, "user_failure_data", None)
+    said = data.user_failure_data
     if said is None:
-        return RuntimeError(getattr(found, "error").to_string())  # noqa: B009
+        return RuntimeError(data.error.to_string() if data.error else "a step failed, without why")
     error = AppraiseError(said.description)
     code = said.metadata.get("exit_code")
-    error.exit_code = int(code.value) if code else 1
+    error.exit_code = int(str(code.value)) if code else 1
     return error
 
 
@@ -85,8 +79,6 @@ def main(root: Path) -> None:
     with errors_in_one_line():
         prepare_home(root)
         run_everything(root)
-        from appraise.summary import summary
-
         project = Project(root)
         for target in project.params.target_sets:
             click.echo(summary(project, target))

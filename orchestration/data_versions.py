@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from dagster import AssetKey, DagsterInstance
+from dagster import DagsterInstance
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -21,11 +21,11 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
-from appraise.artifacts import sha256_json
+from appraise.orchestration.partitions import dagster_key
+from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.steps.step import Partitions
-from orchestration.partitions import dagster_key
-from orchestration.pipeline import Pipeline
+from appraise.project.keys import rests_on
+from appraise.storage.files import sha256_json
 
 
 class DataVersions:
@@ -35,6 +35,7 @@ class DataVersions:
         self, pipeline: Pipeline, project: Project, instance: DagsterInstance, noun: str
     ) -> None:
         self._project, self._instance, self._noun = project, instance, noun
+        self._asset_key = pipeline.asset_key
         self._code_version = pipeline.code_version(noun)
         self._kind = pipeline.partitions(noun)
         self._needs = {need: pipeline.partitions(need) for need in pipeline.stages[noun].needs}
@@ -51,7 +52,9 @@ class DataVersions:
     def _pointers(self) -> dict[str, str]:
         """For each input, the latest event that Dagster has of it."""
         records = {
-            need: self._instance.get_latest_data_version_record(AssetKey(need), is_source=False)
+            need: self._instance.get_latest_data_version_record(
+                self._asset_key(need), is_source=False
+            )
             for need in self._needs
         }
         return {
@@ -68,19 +71,21 @@ class DataVersions:
         }
         for need, kind in self._needs.items():
             used = {
-                one: content
-                for one, content in self._contents[need].items()
-                if rests_on(self._kind, key, kind, one)
+                other: content
+                for other, content in self._contents[need].items()
+                if rests_on(self._kind, key, kind, other)
             }
             whole = used.get("", NULL_DATA_VERSION.value)
-            tags[get_input_data_version_tag(AssetKey(need))] = sha256_json(used) if kind else whole
-            tags[get_input_event_pointer_tag(AssetKey(need))] = self._pointers[need]
+            tags[get_input_data_version_tag(self._asset_key(need))] = (
+                sha256_json(used) if kind else whole
+            )
+            tags[get_input_event_pointer_tag(self._asset_key(need))] = self._pointers[need]
         return tags
 
     def known(self, key: str) -> bool:
         """Whether Dagster's latest event of a partition says what is on disk."""
         record = self._instance.get_latest_data_version_record(
-            AssetKey(self._noun), is_source=False, partition_key=dagster_key(self._kind, key)
+            self._asset_key(self._noun), is_source=False, partition_key=dagster_key(self._kind, key)
         )
         if record is None:
             return False
@@ -90,14 +95,3 @@ class DataVersions:
             for name, value in self.tags(key).items()
             if not name.startswith(INPUT_EVENT_POINTER_TAG_PREFIX)
         )
-
-
-def rests_on(ours: Partitions, key: str, theirs: Partitions, other: str) -> bool:
-    """Whether a partition of an asset rests on a partition of one that it needs."""
-    if theirs == ours:
-        return other == key
-    if ours == "target/policy" and theirs == "target":
-        return other == key.split("/")[0]
-    if ours == "target" and theirs == "target/policy":
-        return other.startswith(f"{key}/")
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +51,16 @@ def read_graph(root: Path) -> dict[str, Stage]:
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from None
     for stage in graph.values():
-        strangers = sorted(set(stage.needs) - set(graph))
-        if strangers:
+        unknown = sorted(set(stage.needs) - set(graph))
+        if unknown:
             raise ParamsError(
                 f"{path}: {stage.noun}: expected dependencies in {DATA} to be outputs of stages, "
-                f"found {', '.join(strangers)}"
+                f"found {', '.join(unknown)}"
             )
     return graph
 
 
-def _stage(noun: str, content: dict[str, Any]) -> Stage:
+def _stage(noun: str, content: Mapping[str, Any]) -> Stage:
     deps = [str(dep) for dep in content.get("deps", ())]
     needs = tuple(dep.removeprefix(DATA).split("/")[0] for dep in deps if dep.startswith(DATA))
     sections = dict.fromkeys(str(name).split(".")[0] for name in content.get("params", ()))

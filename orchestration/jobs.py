@@ -1,12 +1,12 @@
 """The assets, their checks, and the job that materialises everything.
 
-Dagster refuses an asset job over assets with different partitions, and ours have four kinds. So
+Dagster refuses an asset job over assets with different partitions, and ours have five kinds. So
 `everything` is a graph of ops with the edges of the asset graph; each op makes what the asset of
 its name makes, all partitions of it, and logs the same events.
 """
 # No postponed annotations here: Dagster reads the type of `context`.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dagster import (
@@ -15,6 +15,7 @@ from dagster import (
     AssetCheckSeverity,
     AssetDep,
     AssetExecutionContext,
+    AssetKey,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
@@ -38,19 +39,29 @@ from dagster import (
     op,
 )
 
-from appraise.steps.step import Partitions
-from orchestration.materialise import Materialised, examine, materialise
-from orchestration.partitions import definitions, library_key, mapping
-from orchestration.pipeline import Check, Pipeline
-from orchestration.progress import progress_logger
+from appraise.orchestration.materialise import Materialised, examine, materialise
+from appraise.orchestration.partitions import definitions, library_key, mapping
+from appraise.orchestration.pipeline import Check, Pipeline
+from appraise.orchestration.progress import progress_logger
+from appraise.orchestration.step_executor import RESOURCE, StepExecutor
+from appraise.project.keys import Partitions
 
 EVERYTHING = "everything"
 AFTER = {"lora_adapter": ("valuation_decision",)}  # first decide, and record it; then train
 
 
+def step_executor(pipeline: Pipeline, executor: str = "") -> dict[str, StepExecutor]:
+    """The resource of the assets and the job, by its key.
+
+    Args:
+        executor: where the steps' partitions are made, unless a run is configured otherwise.
+    """
+    return {pipeline.named(RESOURCE): StepExecutor(executor=executor)}
+
+
 def assets(pipeline: Pipeline) -> list[AssetsDefinition]:
     """An asset for each stage, with the partitions of its step."""
-    kinds = definitions(pipeline.project().params)
+    kinds = definitions(pipeline)
     return [_asset(pipeline, noun, kinds) for noun in pipeline.stages]
 
 
@@ -59,14 +70,16 @@ def _asset(
 ) -> AssetsDefinition:
     stage, shown, kind = pipeline.stages[noun], pipeline.shown[noun], pipeline.partitions(noun)
     deps = [
-        AssetDep(need, partition_mapping=mapping(kind, pipeline.partitions(need)))
+        AssetDep(
+            pipeline.asset_key(need), partition_mapping=mapping(kind, pipeline.partitions(need))
+        )
         for need in stage.needs
     ]
     spec = AssetSpec(
-        noun,
+        pipeline.asset_key(noun),
         deps=deps,
         description=stage.description,
-        group_name=shown.group,
+        group_name=pipeline.group_name(noun),
         kinds=set(shown.kinds),
         owners=[f"team:{shown.owner}"],
         code_version=pipeline.code_version(noun),
@@ -74,11 +87,13 @@ def _asset(
         metadata={"params": ", ".join(stage.sections) or "none", "dvc_stage": noun},
     )
 
+    resource = pipeline.named(RESOURCE)
+
     @multi_asset(
-        name=noun,
+        name=pipeline.named(noun),
         specs=[spec],
         backfill_policy=BackfillPolicy.single_run() if kind else None,
-        required_resource_keys={"mlflow"},
+        required_resource_keys={resource},
     )
     def materialise_asset(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         keys = [library_key(kind, key) for key in context.partition_keys] if kind else [""]
@@ -86,24 +101,24 @@ def _asset(
         wanted = [key for key in keys if key in existing] or keys
         for key in sorted(set(keys) - set(wanted)):
             context.log.warning(f"{noun}: {key} was set aside before this step")
-        done = materialise(pipeline, noun, context, context.resources.mlflow, wanted)
-        yield from _results(context, noun, keys, done)
+        done = materialise(pipeline, noun, context, getattr(context.resources, resource), wanted)
+        yield from _results(context, pipeline.asset_key(noun), len(keys), done)
 
     return materialise_asset
 
 
 def _results(
-    context: AssetExecutionContext, noun: str, keys: list[str], done: list[Materialised]
+    context: AssetExecutionContext, asset_key: AssetKey, wanted: int, done: list[Materialised]
 ) -> Iterator[MaterializeResult[None]]:
     """Of one partition, its result. Of many, Dagster would give all the same data version: so a
     result that says that the asset is there, then an event of its own for each partition."""
-    if len(keys) == 1:
-        one = done[0]
-        yield MaterializeResult(noun, metadata=one.metadata, tags=one.tags)
+    if wanted == 1:
+        only = done[0]
+        yield MaterializeResult(asset_key, metadata=only.metadata, tags=only.tags)
         return
-    yield MaterializeResult(noun)
-    for one in done:
-        context.log_event(one.event())
+    yield MaterializeResult(asset_key)
+    for partition in done:
+        context.log_event(partition.event())
 
 
 def asset_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
@@ -117,33 +132,42 @@ def asset_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
 
 def _asset_check(pipeline: Pipeline, noun: str, check: Check) -> AssetChecksDefinition:
     @asset_check(
-        asset=noun, name=check.name, description=check.description, blocking=check.blocking
+        asset=pipeline.asset_key(noun),
+        name=check.name,
+        description=check.description,
+        blocking=check.blocking,
     )
     def examine_asset() -> AssetCheckResult:
-        found = examine(pipeline, noun, check)
+        result = examine(pipeline, noun, check)
         return AssetCheckResult(
-            passed=found.passed, metadata=found.metadata, severity=found.severity
+            passed=result.passed, metadata=result.metadata, severity=result.severity
         )
 
     return examine_asset
 
 
-def everything(pipeline: Pipeline, resources: dict[str, Any]) -> JobDefinition:
-    """The job that brings every partition of every asset up to date, and no more than that."""
+def everything(
+    pipeline: Pipeline, resources: Mapping[str, StepExecutor] | None = None
+) -> JobDefinition:
+    """The job that brings every partition of every asset up to date, and no more than that.
+
+    Args:
+        resources: what `step_executor` gives.
+    """
     stages = pipeline.stages.values()
     graph = GraphDefinition(
-        name=EVERYTHING,
+        name=pipeline.named(EVERYTHING),
         description="Bring every asset up to date: compute what is missing or out of date.",
         node_defs=[_op(pipeline, stage.noun) for stage in stages],
         dependencies={
-            NodeInvocation(f"all_{stage.noun}", alias=stage.noun): {
+            NodeInvocation(_op_name(pipeline, stage.noun), alias=stage.noun): {
                 need: DependencyDefinition(need) for need in _waits_for(pipeline, stage.noun)
             }
             for stage in stages
         },
     )
     return graph.to_job(
-        resource_defs=resources,
+        resource_defs=resources or step_executor(pipeline),
         executor_def=in_process_executor,
         logger_defs={"console": colored_console_logger, "progress": progress_logger},
     )
@@ -154,28 +178,34 @@ def _waits_for(pipeline: Pipeline, noun: str) -> tuple[str, ...]:
     return needs + tuple(n for n in AFTER.get(noun, ()) if n in pipeline.stages and n not in needs)
 
 
+def _op_name(pipeline: Pipeline, noun: str) -> str:
+    """The asset's own op has the noun for a name; the node of this one is called by it too."""
+    return pipeline.named(f"all_{noun}")
+
+
 def _op(pipeline: Pipeline, noun: str) -> OpDefinition:
     stage, checks = pipeline.stages[noun], pipeline.shown[noun].checks
+    resource = pipeline.named(RESOURCE)
 
     @op(
-        name=f"all_{noun}",  # the asset's own op has the noun; the node is named by it too
+        name=_op_name(pipeline, noun),
         description=stage.description,
         ins={need: In(Nothing) for need in _waits_for(pipeline, noun)},
         out=Out(Nothing),
-        required_resource_keys={"mlflow"},
+        required_resource_keys={resource},
     )
     def materialise_all(context: OpExecutionContext) -> Iterator[Any]:
         # Events are yielded: those given to `context.log_event` are lost when the op fails.
-        for one in materialise(pipeline, noun, context, context.resources.mlflow):
-            yield one.event()
+        for made in materialise(pipeline, noun, context, getattr(context.resources, resource)):
+            yield made.event()
         stopped = []
         for check in checks:
-            found = examine(pipeline, noun, check)
-            yield found
-            if found.passed:
+            result = examine(pipeline, noun, check)
+            yield result
+            if result.passed:
                 continue
             context.log.warning(f"{noun}: check {check.name} failed")
-            if check.blocking and found.severity == AssetCheckSeverity.ERROR:
+            if check.blocking and result.severity == AssetCheckSeverity.ERROR:
                 stopped.append(check.name)
         if stopped:
             raise Failure(

@@ -1,11 +1,10 @@
-"""Bring partitions of an asset up to date and tell Dagster, DVC and MLflow of it."""
+"""Bring partitions of an asset up to date, have them recorded, and report them to Dagster."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
@@ -16,15 +15,15 @@ from dagster import (
     MetadataValue,
     OpExecutionContext,
 )
+from dagster._core.definitions.metadata import RawMetadataValue
 
 from appraise.errors import AppraiseError
+from appraise.orchestration.data_versions import DataVersions
+from appraise.orchestration.partitions import dagster_key, offered
+from appraise.orchestration.pipeline import Check, Pipeline
+from appraise.orchestration.step_executor import StepExecutor
 from appraise.project import Project
-from appraise.steps.step import Made, run
-from orchestration.data_versions import DataVersions
-from orchestration.dvc_record import Recorded, record
-from orchestration.mlflow_log import MlflowLog
-from orchestration.partitions import dagster_key, offered
-from orchestration.pipeline import Check, Pipeline
+from appraise.steps.runner import Made, run
 
 Context = AssetExecutionContext | OpExecutionContext
 
@@ -33,16 +32,16 @@ Context = AssetExecutionContext | OpExecutionContext
 class Materialised:
     """One partition of an asset after a run: what Dagster is to know of it."""
 
-    noun: str
+    asset_key: AssetKey
     key: str
     partition: str | None
-    tags: dict[str, str]
-    metadata: dict[str, Any]
+    tags: Mapping[str, str]
+    metadata: Mapping[str, RawMetadataValue]
 
     def event(self) -> AssetMaterialization:
         """The event that Dagster keeps."""
         return AssetMaterialization(
-            AssetKey(self.noun), partition=self.partition, metadata=self.metadata, tags=self.tags
+            self.asset_key, partition=self.partition, metadata=self.metadata, tags=self.tags
         )
 
 
@@ -50,10 +49,10 @@ def materialise(
     pipeline: Pipeline,
     noun: str,
     context: Context,
-    mlflow: MlflowLog,
+    executor: StepExecutor,
     keys: Sequence[str] | None = None,
 ) -> list[Materialised]:
-    """Run a step in this process, record it in DVC, log it in MLflow.
+    """Run a step, and have the pipeline's recorders record it.
 
     Args:
         keys: the partitions wanted; None for all, of which those come back that Dagster does not
@@ -65,49 +64,43 @@ def materialise(
     project = pipeline.project()
     started = time.monotonic()
     try:
-        made = _run(pipeline, project, noun, mlflow, keys)
+        made = run(
+            pipeline.step(noun),
+            project,
+            keys,
+            executor=executor.chosen(),
+            recorders=pipeline.recorders,
+            by="dagster",
+            run_id=context.run_id,
+        )
         if noun == "offers":
             offered(pipeline, project, context.instance)
-        recorded = record(project, pipeline.step(noun))
-        runs = mlflow.log(project, noun, context.run_id)
     except AppraiseError as error:
-        raise Failure(
-            str(error), metadata={"exit_code": error.exit_code}, allow_retries=False
-        ) from error
+        raise failure(error) from error
     context.log.info(_said(made, time.monotonic() - started))
-    if recorded.reason:
-        context.log.warning(f"{noun}: not recorded in DVC: {recorded.reason}")
+    for name, recorded in made.recorded.items():
+        if recorded.left_out:
+            context.log.warning(f"{noun}: not recorded by {name}: {recorded.left_out}")
     versions = DataVersions(pipeline, project, context.instance, noun)
     done = sorted((*made.made, *made.current))
     if keys is None:
         done = [key for key in done if key in made.made or not versions.known(key)]
     return [
         Materialised(
-            noun,
+            pipeline.asset_key(noun),
             key,
             dagster_key(pipeline.partitions(noun), key),
             versions.tags(key),
-            _metadata(pipeline, project, noun, key, recorded, runs.get(key)),
+            _metadata(pipeline, project, made, key),
         )
         for key in done
     ]
 
 
-def _run(
-    pipeline: Pipeline,
-    project: Project,
-    noun: str,
-    mlflow: MlflowLog,
-    keys: Sequence[str] | None,
-) -> Made:
-    try:
-        return run(pipeline.step(noun), project, keys)
-    except Exception as error:
-        try:
-            mlflow.failed(project, noun, error)
-        except AppraiseError as second:  # the first is the one to tell
-            error.add_note(f"MLflow was not told: {second}")
-        raise
+def failure(error: AppraiseError) -> Failure:
+    """An error of the library as Dagster's: one line, with the exit code of the command line."""
+    said = "; ".join([str(error), *getattr(error, "__notes__", ())])
+    return Failure(said, metadata={"exit_code": error.exit_code}, allow_retries=False)
 
 
 def _said(made: Made, seconds: float) -> str:
@@ -117,21 +110,16 @@ def _said(made: Made, seconds: float) -> str:
 
 
 def _metadata(
-    pipeline: Pipeline,
-    project: Project,
-    noun: str,
-    key: str,
-    recorded: Recorded,
-    mlflow_run: str | None,
-) -> dict[str, Any]:
-    found = dict(pipeline.shown[noun].describe(project, key))
-    found["content_sha256"] = project.content(noun, key)
-    found["folder"] = MetadataValue.path(str(project.folder(noun, key).relative_to(project.root)))
-    if recorded.md5:
-        found["dvc_md5"] = recorded.md5
-    if mlflow_run:
-        found["mlflow_run_id"] = mlflow_run
-    return found
+    pipeline: Pipeline, project: Project, made: Made, key: str
+) -> dict[str, RawMetadataValue]:
+    noun = made.noun
+    shown = dict(pipeline.shown[noun].describe(project, key))
+    shown["content_sha256"] = project.content(noun, key)
+    shown["folder"] = MetadataValue.path(str(project.folder(noun, key).relative_to(project.root)))
+    for recorded in made.recorded.values():
+        for of in dict.fromkeys(("", key)):
+            shown |= recorded.facts.get(of, {})
+    return shown
 
 
 def examine(pipeline: Pipeline, noun: str, check: Check) -> AssetCheckEvaluation:
@@ -139,11 +127,9 @@ def examine(pipeline: Pipeline, noun: str, check: Check) -> AssetCheckEvaluation
     try:
         verdict = check.examine(pipeline.project())
     except AppraiseError as error:
-        raise Failure(
-            str(error), metadata={"exit_code": error.exit_code}, allow_retries=False
-        ) from error
+        raise failure(error) from error
     return AssetCheckEvaluation(
-        asset_key=AssetKey(noun),
+        asset_key=pipeline.asset_key(noun),
         check_name=check.name,
         passed=verdict.passed,
         metadata={

@@ -1,16 +1,19 @@
-"""Partitions: datasets come and go with the offers; targets and policies are in `params.yaml`."""
+"""Partitions: datasets come and go with the offers, all else is named in `params.yaml`."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from dagster import (
     AllPartitionMapping,
     BetaWarning,
     DagsterInstance,
+    DimensionPartitionMapping,
     DynamicPartitionsDefinition,
     IdentityPartitionMapping,
     MultiPartitionKey,
+    MultiPartitionMapping,
     MultiPartitionsDefinition,
     MultiToSingleDimensionPartitionMapping,
     PartitionMapping,
@@ -18,24 +21,32 @@ from dagster import (
     StaticPartitionsDefinition,
 )
 
-from appraise.params import Params
+from appraise.orchestration.pipeline import Pipeline
 from appraise.project import Project
-from appraise.steps.step import Partitions
-from orchestration.pipeline import Pipeline
+from appraise.project.keys import Partitions, joined, name_of, target_of
 
 DATASETS = "auxiliary_datasets"
 
 
-def definitions(params: Params) -> dict[Partitions, PartitionsDefinition | None]:
+def definitions(pipeline: Pipeline) -> dict[Partitions, PartitionsDefinition | None]:
     """The partitions definition for each kind of key."""
+    params = pipeline.project().params
     targets = StaticPartitionsDefinition(sorted(params.target_sets))
-    policies = StaticPartitionsDefinition(list(params.policies()))
     return {
         "": None,
-        "dataset": DynamicPartitionsDefinition(name=DATASETS),
+        "dataset": DynamicPartitionsDefinition(name=pipeline.named(DATASETS)),
         "target": targets,
-        "target/policy": MultiPartitionsDefinition({"target": targets, "policy": policies}),
+        "target/method": _of_targets(targets, "method", params.methods()),
+        "target/policy": _of_targets(targets, "policy", params.policies()),
     }
+
+
+def _of_targets(
+    targets: PartitionsDefinition, dimension: str, names: Sequence[str]
+) -> MultiPartitionsDefinition:
+    return MultiPartitionsDefinition(
+        {"target": targets, dimension: StaticPartitionsDefinition(list(names))}
+    )
 
 
 def mapping(ours: Partitions, theirs: Partitions) -> PartitionMapping | None:
@@ -44,19 +55,27 @@ def mapping(ours: Partitions, theirs: Partitions) -> PartitionMapping | None:
         return None
     if ours == theirs:
         return IdentityPartitionMapping()
-    if {ours, theirs} == {"target", "target/policy"}:
-        with warnings.catch_warnings(category=BetaWarning, action="ignore"):
+    with warnings.catch_warnings(category=BetaWarning, action="ignore"):
+        if second(ours) and second(theirs):  # every method or policy of the same target
+            same = DimensionPartitionMapping("target", IdentityPartitionMapping())
+            return MultiPartitionMapping({"target": same})
+        if "target" in (ours, theirs) and (second(ours) or second(theirs)):
             return MultiToSingleDimensionPartitionMapping("target")
     return AllPartitionMapping()
+
+
+def second(kind: Partitions) -> str:
+    """The dimension beside the target: `method`, `policy`, or none."""
+    return kind.partition("/")[2]
 
 
 def dagster_key(kind: Partitions, key: str) -> str | None:
     """A key of the library as Dagster's partition key."""
     if kind == "":
         return None
-    if kind == "target/policy":
-        target, policy = key.split("/")
-        return MultiPartitionKey({"target": target, "policy": policy})
+    dimension = second(kind)
+    if dimension:
+        return MultiPartitionKey({"target": target_of(key), dimension: name_of(key)})
     return key
 
 
@@ -64,23 +83,25 @@ def library_key(kind: Partitions, key: str | None) -> str:
     """Dagster's partition key as a key of the library."""
     if key is None:
         return ""
-    if kind == "target/policy":
-        dimensions = (
+    dimension = second(kind)
+    if dimension:
+        names = (
             key.keys_by_dimension
             if isinstance(key, MultiPartitionKey)
-            else dict(zip(("policy", "target"), key.split("|"), strict=True))
+            else dict(zip(sorted(("target", dimension)), key.split("|"), strict=True))
         )
-        return f"{dimensions['target']}/{dimensions['policy']}"
+        return joined(names["target"], names[dimension])
     return key
 
 
 def offered(pipeline: Pipeline, project: Project, instance: DagsterInstance) -> tuple[str, ...]:
     """Make the dataset partitions equal to what is on offer now; the keys that are new."""
     wanted = pipeline.step(DATASETS).keys(project)
-    known = set(instance.get_dynamic_partitions(DATASETS))
+    name = pipeline.named(DATASETS)
+    known = set(instance.get_dynamic_partitions(name))
     new = tuple(key for key in wanted if key not in known)
     if new:
-        instance.add_dynamic_partitions(DATASETS, list(new))
+        instance.add_dynamic_partitions(name, list(new))
     for key in sorted(known - set(wanted)):
-        instance.delete_dynamic_partition(DATASETS, key)
+        instance.delete_dynamic_partition(name, key)
     return new

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetCheckSeverity
+from dagster import AssetCheckSeverity, AssetKey
 
+from appraise.errors import ParamsError
+from appraise.orchestration.graph import Stage
 from appraise.project import Project
-from appraise.steps import step
-from appraise.steps.step import Partitions, Step
-from orchestration.graph import Stage
+from appraise.project.keys import Partitions
+from appraise.steps.flow import step
+from appraise.steps.recorder import Recorder
+from appraise.steps.step import Step
 
 Describe = Callable[[Project, str], Mapping[str, Any]]
 
@@ -57,18 +61,58 @@ class Shown:
     checks: tuple[Check, ...] = ()
 
 
+_PART = re.compile(r"[A-Za-z0-9_]+")
+
+
 @dataclass(frozen=True)
 class Pipeline:
-    """A project with its graph and the way each of its assets appears."""
+    """A project with its graph, the way each of its assets appears, and who records what it makes.
+
+    Attributes:
+        root: the project's folder.
+        stages: its graph, by noun.
+        shown: how each asset appears, by noun.
+        recorders: what keeps a record of what is made, in this order.
+        key_prefix: of the asset keys and of all other names, so that Dagster tells two projects in
+            one code location apart.
+        group: the group of all assets; "" for groups by what they are of.
+        step: the step of a noun.
+
+    Raises:
+        ParamsError: a part of the prefix, or the group, is no name for Dagster.
+    """
 
     root: Path
     stages: Mapping[str, Stage]
     shown: Mapping[str, Shown]
+    recorders: Sequence[Recorder] = ()
+    key_prefix: tuple[str, ...] = ()
+    group: str = ""
     step: Callable[[str], Step] = step
+
+    def __post_init__(self) -> None:
+        for part in (*self.key_prefix, self.group or "x"):
+            if not _PART.fullmatch(part):
+                raise ParamsError(
+                    f"key prefix or group: expected letters, digits and _ for Dagster, "
+                    f"found {part!r}"
+                )
 
     def project(self) -> Project:
         """The project, its settings read anew."""
         return Project(self.root)
+
+    def asset_key(self, noun: str) -> AssetKey:
+        """The asset that a step makes."""
+        return AssetKey([*self.key_prefix, noun])
+
+    def named(self, name: str) -> str:
+        """A name of a job, sensor, op or resource in the code location."""
+        return "_".join((*self.key_prefix, name))
+
+    def group_name(self, noun: str) -> str:
+        """The group in which an asset is drawn."""
+        return self.group or self.named(self.shown[noun].group)
 
     def partitions(self, noun: str) -> Partitions:
         """What a key of this step is."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from dagster import (
-    AssetKey,
     AssetMaterialization,
     DagsterInstance,
     DagsterRunStatus,
@@ -22,18 +21,19 @@ from dagster import (
     sensor,
 )
 
-from appraise.artifacts import sha256_file
 from appraise.errors import AppraiseError
-from orchestration.data_versions import DataVersions
-from orchestration.dvc_record import locked_md5
-from orchestration.partitions import dagster_key, offered
-from orchestration.pipeline import Pipeline
+from appraise.orchestration.data_versions import DataVersions
+from appraise.orchestration.jobs import EVERYTHING
+from appraise.orchestration.partitions import dagster_key, offered
+from appraise.orchestration.pipeline import Pipeline
+from appraise.orchestration.recorders.dvc_lock import locked_md5
+from appraise.storage.files import sha256_file
 
 AT_WORK = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def report_versions(pipeline: Pipeline, instance: DagsterInstance) -> list[tuple[str, str]]:
-    """Tell Dagster of partitions on disk that it does not know as they are: (noun, key) of each."""
+    """Report to Dagster the partitions on disk that it does not know as they are: (noun, key)."""
     project = pipeline.project()
     if project.partitions("offers"):
         offered(pipeline, project, instance)
@@ -44,7 +44,7 @@ def report_versions(pipeline: Pipeline, instance: DagsterInstance) -> list[tuple
             if versions.known(key):
                 continue
             event = AssetMaterialization(
-                AssetKey(noun),
+                pipeline.asset_key(noun),
                 description="Made outside of Dagster, by `dvc repro` or the command line.",
                 partition=dagster_key(pipeline.partitions(noun), key),
                 metadata={
@@ -62,7 +62,7 @@ def reported_versions(pipeline: Pipeline) -> SensorDefinition:
     """A sensor on `dvc.lock`."""
 
     @sensor(
-        name="reported_versions",
+        name=pipeline.named("reported_versions"),
         description="Reports what `dvc repro` or `dvc pull` changed as new data versions.",
         minimum_interval_seconds=15,
         default_status=DefaultSensorStatus.RUNNING,
@@ -74,7 +74,7 @@ def reported_versions(pipeline: Pipeline) -> SensorDefinition:
         now = sha256_file(lock)
         if now == context.cursor:
             return SkipReason("dvc.lock is as it was.")
-        if context.instance.get_runs_count(RunsFilter(statuses=AT_WORK)):
+        if _at_work(pipeline, context.instance):
             return SkipReason("A run is at work; it reports what it makes itself.")
         reported = report_versions(pipeline, context.instance)
         context.update_cursor(now)
@@ -84,11 +84,20 @@ def reported_versions(pipeline: Pipeline) -> SensorDefinition:
     return evaluate
 
 
+def _at_work(pipeline: Pipeline, instance: DagsterInstance) -> bool:
+    """Whether a run that makes assets of this project is under way; other runs do not count."""
+    ours = {pipeline.asset_key(noun) for noun in pipeline.stages}
+    return any(
+        run.job_name == pipeline.named(EVERYTHING) or ours & (run.asset_selection or set())
+        for run in instance.get_runs(RunsFilter(statuses=AT_WORK))
+    )
+
+
 def new_offers(pipeline: Pipeline, job: JobDefinition) -> SensorDefinition:
     """A sensor on the pool file."""
 
     @sensor(
-        name="new_offers",
+        name=pipeline.named("new_offers"),
         description="Revalues when the pool of offers changes.",
         job=job,
         minimum_interval_seconds=30,
@@ -118,14 +127,13 @@ def _valued(pipeline: Pipeline) -> str | None:
     project = pipeline.project()
     if not project.partitions("offers"):
         return None
-    inputs: dict[str, str] = project.manifest("offers")["inputs"]
-    return inputs.get("pool")
+    return project.manifest("offers").outside.get("pool")
 
 
-def revaluation(job: JobDefinition) -> ScheduleDefinition:
+def revaluation(pipeline: Pipeline, job: JobDefinition) -> ScheduleDefinition:
     """Every Monday morning, once somebody switches it on."""
     return ScheduleDefinition(
-        name="revaluation",
+        name=pipeline.named("revaluation"),
         description="Revalues every Monday at 06:00.",
         job=job,
         cron_schedule="0 6 * * 1",

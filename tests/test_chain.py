@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import threading
@@ -12,88 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from tiny_project import WORDS, all_of_it, appraise, write_project, write_rows
 
-from appraise.artifacts import read_arrays, read_json, read_table
-from appraise.cli import main
 from appraise.errors import AppraiseError
-from appraise.project import Project
-from appraise.steps import NOUNS, step
-from appraise.steps.step import run
-
-WORDS = {
-    "colours": ["red", "green", "blue", "white"],
-    "animals": ["dog", "cat", "cow", "hen"],
-    "numbers": ["one", "two", "six", "ten"],
-}
-
-
-def write_rows(root: Path, name: str, words: list[str], count: int = 30) -> dict[str, str]:
-    rows = [
-        {"prompt": f"{name} {i}", "completion": words[i % 4], "options": "\n".join(words)}
-        for i in range(count)
-    ]
-    path = root / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def settings(model: Path, **changes: Any) -> dict[str, Any]:
-    component = {"name": "talk", "source": "talk.jsonl", "choices": "{options}"}
-    params: dict[str, Any] = {
-        "base_model": {
-            "source": str(model),
-            "max_length": 64,
-            "prompt": "{prompt}:",
-            "lora": {"rank": 2, "last_layers": 2},
-        },
-        "offers": {"pool": "pool.yaml"},
-        "target_sets": {
-            "desk": {
-                "title": "A desk",
-                "value": 6,
-                "train": 5,
-                "test": 8,
-                "components": [component],
-            }
-        },
-        "auxiliary_datasets": {"min_examples": 4, "max_examples": 20},
-        "gradient_sketches": {"preview": 6, "dimension": 128},
-        "kmm_weights": {"bootstraps": 10},
-        "selected_subset": {"k": 2, "policies": ["none", "kmm", "one_step", "target_only"]},
-        "lora_adapter": {"steps": 2, "batch_size": 2},
-        "decision_outcome": {"resamples": 50},
-    }
-    for section, change in changes.items():
-        params[section] = params.get(section, {}) | change
-    return params
-
-
-def write_project(root: Path, model: Path, **changes: Any) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    write_rows(root, "talk", ["red", "dog", "one", "hen"], 40)
-    common = {"provider": "P", "version": "1", "licence": "MIT", "price": 5.0}
-    offers = [
-        {"id": name, "title": name.title(), **common, **write_rows(root, name, words)}
-        for name, words in WORDS.items()
-    ]
-    pool = {"title": "T", "currency": "EUR", "offers": offers}
-    (root / "pool.yaml").write_text(yaml.safe_dump(pool))
-    (root / "params.yaml").write_text(yaml.safe_dump(settings(model, **changes)))
-    return root
-
-
-def appraise(root: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["--project", str(root), *words], catch_exceptions=False)
-
-
-def all_of_it(root: Path) -> dict[str, list[str]]:
-    made = {}
-    for noun in NOUNS:
-        result = appraise(root, noun.replace("_", "-"), "--json")
-        assert result.exit_code == 0, result.stderr
-        made[noun] = json.loads(result.stdout)["made"]
-    return made
+from appraise.project import Project, Recipe
+from appraise.steps.flow import NOUNS, step
+from appraise.steps.runner import run, write
+from appraise.steps.step import Output
+from appraise.storage.files import read_arrays, read_json, read_table
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +76,7 @@ def test_elsewhere_it_gives_the_same_bytes(done: Path, tiny: Path, tmp_path: Pat
 def test_a_target_share_adds_the_policy_that_trains_on_the_target_alone(project: Path) -> None:
     change(project, "lora_adapter", target_share=0.7, steps=5)
     made = all_of_it(project)
-    assert made["gradient_sketches"] == made["kmm_weights"] == []
+    assert made["gradient_sketches"] == made["dataset_values"] == []
     assert "desk/target_only" in made["lora_adapter"]
     mixes = {
         policy: read_json(project / f"data/lora_adapter/desk/{policy}/training.json")["mix"]
@@ -189,7 +114,7 @@ def test_one_more_offer_makes_one_sketch(project: Path) -> None:
 def resell(project: Path) -> tuple[dict[str, Any], Any]:
     """Offer the best dataset twice more; give its offer and the weights as they were."""
     pool = yaml.safe_load((project / "pool.yaml").read_text())
-    before = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    before = read_table(project / "data/dataset_values/desk/kmm/weights.parquet").set_index("id")
     best = str(before["weight"].idxmax())
     original = next(offer for offer in pool["offers"] if offer["id"] == best)
     pool["offers"] += [
@@ -204,7 +129,7 @@ def test_a_resold_dataset_is_set_aside_before_it_is_sketched(project: Path) -> N
     for noun in NOUNS:
         result = appraise(project, noun.replace("_", "-"), "--json", "--allow-set-aside")
         assert result.exit_code == 0, result.stderr
-    after = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    after = read_table(project / "data/dataset_values/desk/kmm/weights.parquet")
     assert list(after["weight"]) == list(before["weight"])
     decision = read_json(project / "data/valuation_decision/desk/decision.json")
     aside = {one["id"]: one for one in decision["set_aside"]}
@@ -218,7 +143,7 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
     change(project, "near_copies", similarity=None)  # what if nobody looks at the rows?
     original, before = resell(project)
     all_of_it(project)
-    after = read_table(project / "data/kmm_weights/desk/weights.parquet").set_index("id")
+    after = read_table(project / "data/dataset_values/desk/kmm/weights.parquet").set_index("id")
     columns = ["weight", "low", "high", "chosen_probability", "signed_weight"]
     np.testing.assert_allclose(after.loc[before.index, columns], before[columns], atol=1e-12)
     copies = after[after.index.str.startswith("zz")]
@@ -236,10 +161,10 @@ def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> No
     )
     change(project, "selected_subset", k=3, policies=["none", "kmm", "kmm_bagged", "best_subset"])
     all_of_it(project)
-    table = read_table(project / "data/kmm_weights/desk/weights.parquet")
+    table = read_table(project / "data/dataset_values/desk/kmm/weights.parquet")
     assert table["weight"].sum() == pytest.approx(1, abs=1e-9)
     assert table["weight"].max() <= 0.6 + 1e-9
-    stated = read_json(project / "data/kmm_weights/desk/certificate.json")
+    stated = read_json(project / "data/dataset_values/desk/kmm/certificate.json")
     limits = {"cap": 0.6, "caps": {"colours": 0.1}, "owner_cap": None, "total": 1.0}
     assert stated["limits"] == limits
     assert table.set_index("id").loc["colours", "weight"] <= 0.1 + 1e-9
@@ -252,7 +177,7 @@ def test_shares_of_a_mixture_with_caps_and_lambda_by_number(project: Path) -> No
 
 def test_caps_that_leave_no_room_are_one_line(project: Path) -> None:
     change(project, "kmm_weights", total=1.0, owner_cap=0.5)
-    refused = appraise(project, "kmm-weights")
+    refused = appraise(project, "dataset-values")
     assert refused.exit_code == 2
     assert "caps that allow 0.5 for 3 datasets of 1 owners" in refused.stderr
 
@@ -309,12 +234,13 @@ def test_a_damaged_sketch_is_noticed_and_made_again(project: Path) -> None:
 def test_a_sketch_made_with_something_else_is_refused(
     project: Path, part: str, value: object
 ) -> None:
-    from appraise.artifacts import write_arrays
+    from appraise.storage.files import write_arrays
 
     found = Project(project)
     path = found.folder("gradient_sketches", "colours") / "sketch.safetensors"
     arrays, meta = read_arrays(path)
-    with step("gradient_sketches").writing(found, "colours") as folder:
+    recipe = found.manifest("gradient_sketches", "colours").recipe
+    with found.writing("gradient_sketches", "colours", recipe) as folder:
         write_arrays(folder / path.name, arrays, meta | {part: value})
     refused = appraise(project, "kernel-matrix")
     assert refused.exit_code == 2
@@ -393,32 +319,32 @@ def test_a_stop_in_the_middle_keeps_what_is_done(
 
 
 def test_an_input_that_changes_while_a_step_computes(project: Path) -> None:
-    found = Project(project)
+    found, one = Project(project), step("target_sketches")
 
-    def compute() -> None:
-        with step("target_sketches").writing(found, "desk") as folder:
+    class Changing:
+        def write(self, folder: Path) -> None:
             (folder / "x").write_text("x")
             change(project, "gradient_sketches", seed=7)
             found.__dict__.pop("params")
 
     with pytest.raises(AppraiseError, match="an input changed"):
-        compute()
+        write(one, found, Output("desk", (Changing(),)), one.recipe(found, "desk"))
     assert step("target_sketches").current(Project(project), "desk") is False
 
 
 def test_two_at_once_do_it_once(project: Path) -> None:
-    shutil.rmtree(project / "data/kmm_weights")
+    shutil.rmtree(project / "data/dataset_values")
     made: list[tuple[str, ...]] = []
 
     def one() -> None:
-        made.append(run(step("kmm_weights"), Project(project)).made)
+        made.append(run(step("dataset_values"), Project(project)).made)
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(made) == [(), ("desk",)]
+    assert sorted(made) == [(), ("desk/kmm", "desk/alignment")]
 
 
 def test_evaluation_without_lm_eval_has_no_accuracy(project: Path) -> None:
@@ -430,6 +356,38 @@ def test_evaluation_without_lm_eval_has_no_accuracy(project: Path) -> None:
     items = read_table(project / "data/evaluation/desk/kmm/items.parquet")
     assert len(items) == 8
     assert "kmm minus none" in appraise(project, "summary").stdout
+
+
+def test_tasks_of_ones_own_are_scored_beside_it(project: Path) -> None:
+    before = (project / "data/evaluation/desk/kmm/metrics.json").read_bytes()
+    task = {
+        "task": "colour_or_beast",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": "own/rows.jsonl"}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{prompt}}:",
+        "doc_to_choice": ["red", "dog"],
+        "doc_to_target": "gold",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }
+    (project / "own").mkdir()
+    (project / "own" / "task.yaml").write_text(yaml.safe_dump(task))
+    rows = [{"prompt": f"talk {number}", "gold": number % 2} for number in range(4)]
+    (project / "own" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    change(project, "evaluation", tasks=["own"], limit=3)
+    assert appraise(project, "evaluation").exit_code == 0
+    scored = read_json(project / "data/evaluation/desk/kmm/metrics.json")
+    (accuracy, stderr) = scored.pop("tasks")["colour_or_beast"].items()
+    assert accuracy[0] == "acc"
+    assert 0 <= accuracy[1] <= 1
+    assert stderr[0] == "acc_stderr"
+    assert scored == json.loads(before), "nothing else changes"
+    made = json.loads(appraise(project, "evaluation", "--json").stdout)
+    assert made["made"] == []
+    with (project / "own" / "task.yaml").open("a") as file:
+        file.write("description: '?'\n")
+    assert json.loads(appraise(project, "evaluation", "--json").stdout)["made"]
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -454,6 +412,7 @@ OTHER = {
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],
+    ("selected_subset", "decide_by"): "one_step",
     ("selected_subset", "budget"): 100.0,
     ("base_model", "lora", "target_modules"): ["q_proj"],
     ("base_model", "lora", "layers"): None,  # not beside last_layers
@@ -462,6 +421,10 @@ OTHER = {
     ("gradient_sketches", "distortion"): None,  # not beside dimension
     ("gradient_sketches", "dtype"): "bfloat16",
     ("target_sets", "desk", "components"): None,
+    ("dataset_values", "methods"): ["kmm", "alignment"],
+    ("lora_adapter", "mix"): None,  # there is no other yet
+    ("evaluation", "tasks"): ["arc_easy"],
+    ("evaluation", "limit"): 5,
 }
 
 
@@ -505,11 +468,15 @@ def test_dvc_knows_every_setting_that_a_step_depends_on(done: Path) -> None:
     assert checked > 30
 
 
+def decided(recipe: Recipe) -> Any:
+    return recipe.settings, recipe.facts
+
+
 def same_settings(noun: str, before: Project, after: Project) -> bool:
     one = step(noun)
     try:
         return all(
-            one.recipe(before, key).settings == one.recipe(after, key).settings
+            decided(one.recipe(before, key)) == decided(one.recipe(after, key))
             for key in set(one.keys(before)) & set(one.keys(after))
         )
     except AppraiseError:

@@ -33,6 +33,10 @@ class SolverError(AppraiseError):
     """The convex program is ill-posed or its answer fails its certificate."""
 
 
+class RecorderError(AppraiseError):
+    """A step was made, but DVC, MLflow or another recorder has no record of it."""
+
+
 class SetAside(AppraiseError):  # noqa: N818 - an end, not an error
     """Everything that could be done was done, but some datasets were set aside."""
 

@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "orchestration"))
 
-from finished_project import TARGET, examples, finished  # type: ignore[import-not-found]
+from finished_project import TARGET, finished  # type: ignore[import-not-found]
 
-__all__ = ["TARGET", "examples", "finished"]
+__all__ = ["TARGET", "finished"]

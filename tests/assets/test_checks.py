@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import factory  # type: ignore[import-not-found]
 import numpy as np
 import pytest
-from made_up import TARGET, examples, finished  # type: ignore[import-not-found]
+from factory import changed
+from made_up import TARGET, finished  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
-from appraise.project import Project, Recipe
-from assets import SHOWN, checks
-from orchestration.pipeline import Verdict
+from appraise.assets import checks
+from appraise.assets.shown import SHOWN
+from appraise.examples.verdicts import CheckResult, FailedRow
+from appraise.orchestration.pipeline import Verdict
+from appraise.project import Project
+from appraise.records import examples as tables
+from appraise.records.cards import ValidationChecks
+from appraise.records.certificate import ProgramCertificate
+from appraise.records.kernel import Kernel
+from appraise.records.sketch import Sketch
+from appraise.records.subset import Subset
+from appraise.records.tables import DatasetExamples
+from appraise.records.values import WeightsTable
 
 ALL = {check.name: check for shown in SHOWN.values() for check in shown.checks}
 
@@ -31,18 +41,6 @@ def project(sound: Project, tmp_path: Path) -> Project:
     """A copy that a test may spoil."""
     shutil.copytree(sound.root, tmp_path / "project", symlinks=True)
     return Project(tmp_path / "project")
-
-
-def change(project: Project, noun: str, key: str, alter: Callable[[Path], None]) -> None:
-    """Write a partition again, one of its files altered."""
-    files = {
-        name: (project.folder(noun, key) / name).read_bytes()
-        for name in project.manifest(noun, key)["files"]
-    }
-    with project.writing(noun, key, Recipe("1", {})) as folder:
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        alter(folder)
 
 
 def records(verdict: Verdict, name: str) -> list[dict[str, Any]]:
@@ -81,12 +79,8 @@ def test_what_was_set_aside_is_a_warning_with_its_reason(sound: Project) -> None
 
 def test_rows_that_failed_are_shown(project: Project) -> None:
     row = {"row": 7, "column": "prompt", "value": "", "reason": "empty"}
-    one = {"expectation": "not empty", "success": False, "failed_rows": [row]}
-
-    def fail_a_row(folder: Path) -> None:
-        (folder / "validation.json").write_text(json.dumps([one]))
-
-    change(project, "auxiliary_datasets", "csqa", fail_a_row)
+    failed = CheckResult("not empty", "prompt", False, 1, (FailedRow(**row),))
+    changed(project, "auxiliary_datasets", "csqa", ValidationChecks((failed,)))
     verdict = checks.datasets_valid(project)
     assert verdict.passed, "the rows were dropped"
     assert records(verdict, "failed_rows") == [{"id": "csqa", **row}]
@@ -94,27 +88,25 @@ def test_rows_that_failed_are_shown(project: Project) -> None:
 
 @pytest.mark.parametrize("fault", ["empty completion", "repeated", "too few examples"])
 def test_bad_examples_are_noticed(project: Project, fault: str) -> None:
-    table = examples("csqa", 3)
+    rows = factory.examples("csqa", 3)
     if fault == "empty completion":
-        table.loc[0, "completion"] = " "
+        rows[0] = replace(rows[0], completion=" ")
     elif fault == "repeated":
-        table.loc[1, "id"] = table.loc[0, "id"]
+        rows[1] = replace(rows[1], id=rows[0].id)
     else:
-        table = table.head(2)
-    change(project, "auxiliary_datasets", "csqa",
-           lambda folder: write_table(folder / "examples.parquet", table))  # fmt: skip
+        rows = rows[:2]
+    kept = DatasetExamples.of(rows)
+    changed(project, "auxiliary_datasets", "csqa", kept)
     verdict = checks.datasets_valid(project)
     assert not verdict.passed
     assert {row["fault"] for row in records(verdict, "faults")} == {fault}
 
 
 def test_nan_in_a_sketch_is_noticed(project: Project) -> None:
-    def spoil(folder: Path) -> None:
-        arrays, meta = read_arrays(folder / "sketch.safetensors")
-        arrays["rows"][1, 2] = np.nan
-        write_arrays(folder / "sketch.safetensors", arrays, meta)
-
-    change(project, "gradient_sketches", "csqa", spoil)
+    sketch = Sketch.read(project.open("gradient_sketches", "csqa"))
+    rows = sketch.rows.copy()
+    rows[1, 2] = np.nan
+    changed(project, "gradient_sketches", "csqa", replace(sketch, rows=rows))
     verdict = checks.sketches_finite(project)
     assert not verdict.passed
     assert records(verdict, "faults")[0]["id"] == "csqa"
@@ -122,49 +114,41 @@ def test_nan_in_a_sketch_is_noticed(project: Project) -> None:
 
 @pytest.mark.parametrize(("i", "j", "value"), [(0, 1, 5.0), (2, 2, -9.0), (0, 0, np.nan)])
 def test_what_is_no_kernel_is_noticed(project: Project, i: int, j: int, value: float) -> None:
-    def spoil(folder: Path) -> None:
-        arrays, meta = read_arrays(folder / "kernel.safetensors")
-        arrays["K"][i, j] = value
-        write_arrays(folder / "kernel.safetensors", arrays, meta)
-
-    change(project, "kernel_matrix", "", spoil)
+    kernel = Kernel.read(project.open("kernel_matrix"))
+    K = kernel.K.copy()
+    K[i, j] = value
+    changed(project, "kernel_matrix", "", replace(kernel, K=K))
     verdict = checks.kernel_symmetric_psd(project)
     assert not verdict.passed
     assert "expected" in verdict.metadata["found"]
 
 
 def test_a_weight_that_is_not_optimal_is_noticed(project: Project) -> None:
-    def loosen(folder: Path) -> None:
-        certificate = read_json(folder / "certificate.json")
-        text = json.dumps({**certificate, "tolerance": 1e-6})
-        (folder / "certificate.json").write_text(text)
-
-    change(project, "kmm_weights", TARGET, loosen)
+    folder = project.open("dataset_values", f"{TARGET}/kmm")
+    certificate = ProgramCertificate.read(folder)
+    loose = certificate.model_copy(update={"tolerance": 1e-6})
+    changed(project, "dataset_values", f"{TARGET}/kmm", loose)
     verdict = checks.certificate_within_tolerance(project)
     assert verdict.passed, verdict.metadata
-
-    def spoil(folder: Path) -> None:
-        table = read_table(folder / "weights.parquet")
-        table["weight"] *= 1.01
-        write_table(folder / "weights.parquet", table)
-
-    change(project, "kmm_weights", TARGET, spoil)
+    table = WeightsTable.read(folder).table
+    changed(
+        project,
+        "dataset_values",
+        f"{TARGET}/kmm",
+        WeightsTable(table.assign(weight=1.01 * table.weight)),
+    )
     verdict = checks.certificate_within_tolerance(project)
     assert not verdict.passed
     assert records(verdict, "targets")[0]["optimal"] is False
 
 
 def test_an_overlap_with_the_test_split_is_noticed(project: Project) -> None:
-    bought = read_json(project.folder("selected_subset", f"{TARGET}/kmm") / "subset.json")
-    dataset = bought["datasets"][0]
-    test = read_table(project.folder("target_sets", TARGET) / "test.parquet")
-
-    def spoil(folder: Path) -> None:
-        table = read_table(folder / "examples.parquet")
-        table.loc[4, "prompt"] = test.loc[2, "prompt"].upper()
-        write_table(folder / "examples.parquet", table)
-
-    change(project, "auxiliary_datasets", dataset, spoil)
+    bought = Subset.read(project.folder("selected_subset", f"{TARGET}/kmm")).datasets
+    test = tables.read(project.folder("target_sets", TARGET) / "test.parquet")
+    rows = tables.read(project.folder("auxiliary_datasets", bought[0]) / "examples.parquet")
+    rows[4] = replace(rows[4], prompt=str(test[2].prompt).upper())
+    kept = DatasetExamples.of(rows)
+    changed(project, "auxiliary_datasets", bought[0], kept)
     verdict = checks.no_overlap_with_test(project)
     assert not verdict.passed
-    assert records(verdict, "examples")[0]["dataset"] == dataset
+    assert records(verdict, "examples")[0]["dataset"] == bought[0]

@@ -46,7 +46,7 @@ def small_project(folder: Path) -> Path:
     params["target_sets"]["clinic_desk"].update(value=4, test=6)
     params["auxiliary_datasets"].update(max_examples=32, min_examples=8)
     params["gradient_sketches"].update(preview=4, dimension=1024)
-    params["kmm_weights"].update(bootstraps=20)
+    params["dataset_values"].update(bootstraps=20)
     params["selected_subset"].update(k=2, policies=["none", "kmm", "one_step"])
     params["lora_adapter"].update(steps=3)
     params["decision_outcome"].update(resamples=200)

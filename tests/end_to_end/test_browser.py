@@ -38,7 +38,15 @@ def webserver(finished: Path) -> Iterator[str]:
     port = free_port()
     environment = {**os.environ, "DAGSTER_HOME": str(finished / ".dagster")}
     program = Path(sys.executable).parent / "dagster-webserver"
-    words = [program, "-h", "127.0.0.1", "-p", str(port), "-m", "orchestration.definitions"]
+    words = [
+        program,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-m",
+        "appraise.orchestration.definitions",
+    ]
     with (finished / "webserver.log").open("w") as log:
         server = subprocess.Popen(words, cwd=finished, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"

@@ -14,12 +14,12 @@ from dagster import AssetKey, DagsterInstance
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from real_project import command, small_project  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json, sha256_json
+from appraise.orchestration.definitions import pipeline_of
+from appraise.orchestration.partitions import dagster_key
+from appraise.orchestration.sensors import report_versions
 from appraise.project import Project
-from appraise.steps import NOUNS
-from orchestration.definitions import pipeline_of
-from orchestration.partitions import dagster_key
-from orchestration.sensors import report_versions
+from appraise.steps.flow import NOUNS
+from appraise.storage.files import read_json, sha256_json
 
 pytestmark = pytest.mark.slow
 TARGET = "clinic_desk"
@@ -41,7 +41,7 @@ def test_dvc_has_nothing_to_do_after_the_job(finished: Path) -> None:
 
 def test_a_second_run_computes_nothing(finished: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in (finished / "data").rglob("manifest.json")}
-    done = command(finished, "python", "-m", "orchestration")
+    done = command(finished, "python", "-m", "appraise.orchestration")
     assert done.returncode == 0, done.stderr
     assert {p: p.stat().st_mtime_ns for p in (finished / "data").rglob("manifest.json")} == before
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
-from appraise.examples.conversations import as_prompt
+from as_read import talk  # type: ignore[import-not-found]
+
 from appraise.examples.overlap import (
     example_id,
     fingerprint,
@@ -52,11 +54,27 @@ def test_a_short_question_says_too_little() -> None:
 
 
 def test_a_conversation_is_recognised_by_the_last_question_of_its_user() -> None:
-    asked = {"role": "user", "content": "Which bone is the longest?\nA. femur\nB. tibia"}
-    before = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
-    plain = set(fingerprints(asked["content"]))
-    for messages in ([asked], [*before, {"role": "assistant", "content": "Hi."}, asked]):
-        assert not plain.isdisjoint(fingerprints(as_prompt(messages))), "leaks in another format"
-    other = fingerprints(as_prompt([asked, {"role": "assistant", "content": "Femur"}, before[1]]))
+    asked = ("user", "Which bone is the longest?\nA. femur\nB. tibia")
+    before = [("system", "Be brief."), ("user", "Hello")]
+    plain = set(fingerprints(asked[1]))
+    for messages in ([asked], [*before, ("assistant", "Hi."), asked]):
+        assert not plain.isdisjoint(fingerprints(talk(*messages))), "leaks in another format"
+    other = fingerprints(talk(asked, ("assistant", "Femur"), before[1]))
     assert plain.isdisjoint(other)
     assert len(other) == 1, "a greeting says too little"
+
+
+def test_a_conversation_is_hashed_as_its_json() -> None:
+    prompt = talk(("system", "Be brief."), ("user", "Why?"))
+    text = json.dumps([{"role": m.role, "content": m.content} for m in prompt], ensure_ascii=False)
+    assert example_id(prompt, "So.") == example_id(text, "So.")
+    assert fingerprints(prompt) == (fingerprint(text),), "its question is too short"
+    assert (
+        question(talk(("system", "A. x\nB. y"))) == '[{"role": "system", "content": "A. x\\nB. y"}]'
+    )
+
+
+def test_a_text_that_looks_like_a_conversation_is_a_text() -> None:
+    looks = '[{"role": "user", "content": "Which bone is the longest of all?"}]'
+    assert question(looks) == looks
+    assert fingerprints(looks) == (fingerprint(looks),)

@@ -11,14 +11,15 @@ import pytest
 
 from appraise.errors import OfferError
 from appraise.examples import sources
+from appraise.examples.example import Conversation, Message
+from appraise.examples.reading import read_examples
 from appraise.examples.sources import (
     SourceError,
     kind,
-    read_examples,
     read_rows,
     source_sha256,
 )
-from appraise.params import Source
+from appraise.settings.data import Source
 
 LINE = b'{"a": "x"}\n'
 
@@ -119,9 +120,12 @@ def test_rows_that_where_leaves_out_are_not_read(tmp_path: Path) -> None:
     lines = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % i for i in range(20))
     (tmp_path / "a.jsonl").write_bytes(lines + b"{oops\n")
     source = Source(source="a.jsonl", where={"prompt": "[57]$"})
-    found = read_examples(source, tmp_path, 1000).examples
-    assert [one.row for one in found] == [6, 8, 16, 18, 21]
-    assert found[-1].unreadable, "what cannot be read cannot be left out"
+    dataset = read_examples(source, tmp_path, 1000)
+    assert [one.source.row for one in dataset.examples] == [6, 8, 16, 18]
+    lost = [one.row for one in dataset.unreadable]
+    assert lost == [21], "what cannot be read cannot be left out"
+    assert (dataset.rows, dataset.described(21, "5")) == (5, dataset.unreadable[0].reason)
+    assert dataset.described(6, "5") == "35 bytes, above 5"
 
 
 def test_where_that_finds_nothing_says_why(tmp_path: Path) -> None:
@@ -144,6 +148,5 @@ def test_parquet_and_the_hub_give_conversations_as_lists(tmp_path: Path) -> None
     for name, split in (("a.parquet", None), ("hub", "train")):
         source = Source(source=name, split=split, messages="messages")
         found = read_examples(source, tmp_path, 1000).examples
-        assert [(one.prompt, one.completion) for one in found] == [
-            ('[{"role": "user", "content": "Why?"}]', "So.")
-        ] * 2
+        asked = Conversation((Message("user", "Why?"),))
+        assert [(one.prompt, one.completion) for one in found] == [(asked, "So.")] * 2

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from as_read import as_read  # type: ignore[import-not-found]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appraise.examples.example import Example
 from appraise.examples.splits import marks, seeded_order, split_examples, without_duplicates
-from appraise.examples.templates import Example
 
 
 def example(number: int, group: str | None = None) -> Example:
-    return Example(number, 10, f"what is it about number {number}", str(number), group=group)
+    prompt = f"what is it about number {number}"
+    made: Example = as_read(number, prompt, str(number), size=10, group=group)
+    return made
 
 
 def test_order_depends_on_the_seed_alone() -> None:
@@ -22,16 +25,16 @@ def test_order_depends_on_the_seed_alone() -> None:
 
 
 def test_duplicates_keep_the_same_one_in_any_order() -> None:
-    twice = [Example(1, 1, "Same thing?", "a"), Example(2, 1, "same thing", "a")]
-    assert [e.row for e in without_duplicates(twice)] == [1]
-    assert [e.row for e in without_duplicates(twice[::-1])] == [1]
-    other = Example(3, 1, "same thing", "b")
+    twice = [as_read(1, "Same thing?", "a"), as_read(2, "same thing", "a")]
+    assert [e.source.row for e in without_duplicates(twice)] == [1]
+    assert [e.source.row for e in without_duplicates(twice[::-1])] == [1]
+    other = as_read(3, "same thing", "b")
     assert len(without_duplicates([*twice, other])) == 2
     assert len(without_duplicates([*twice, other], by_prompt=True)) == 1
 
 
 def test_of_pairs_with_one_better_answer_the_same_is_kept_in_any_order() -> None:
-    pairs = [Example(i, 1, "Why?", "So.", rejected=worse) for i, worse in enumerate("cab")]
+    pairs = [as_read(i, "Why?", "So.", rejected=worse) for i, worse in enumerate("cab")]
     for order in (pairs, pairs[::-1]):
         assert [one.rejected for one in without_duplicates(order)] == ["a"]
 

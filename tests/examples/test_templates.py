@@ -7,8 +7,12 @@ import json
 import pytest
 
 from appraise.errors import OfferError
+from appraise.examples.choices import is_pair
+from appraise.examples.conversations import as_messages
+from appraise.examples.example import Conversation, Origin
+from appraise.examples.overlap import example_id
 from appraise.examples.templates import SEARCHED, RowTemplates, Template
-from appraise.params import Source
+from appraise.settings.data import Source
 
 
 def prompt(text: str, **row: object) -> str:
@@ -92,7 +96,8 @@ def test_a_conversation_is_a_prompt_and_its_last_answer() -> None:
     templates = RowTemplates.of(Source(source="x", messages="talk"))
     example = templates.example(1, 1, {"talk": TALK})
     assert example.completion == "So."
-    assert json.loads(str(example.prompt)) == TALK[:4]
+    assert isinstance(example.prompt, Conversation)
+    assert as_messages(example.prompt) == TALK[:4]
     assert templates.columns == ("talk",), "the prompt's and the completion's are not looked for"
     templates.check({"talk"})
     with pytest.raises(OfferError, match="messages template: expected a column talk, found other"):
@@ -111,7 +116,7 @@ def test_pairs_of_conversations_as_the_hub_has_them() -> None:
     worse = [*TALK[:4], {"role": "assistant", "content": "No idea."}]
     source = Source(source="x", messages="chosen", rejected="{rejected}")
     example = RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": worse})
-    assert (example.completion, example.rejected, example.is_pair) == ("So.", "No idea.", True)
+    assert (example.completion, example.rejected, is_pair(example)) == ("So.", "No idea.", True)
     source = Source(source="x", completion="{chosen}", rejected="{rejected}")
     row = {"prompt": "And how?", "chosen": TALK, "rejected": json.dumps(worse)}
     example = RowTemplates.of(source).example(1, 1, row)
@@ -129,7 +134,7 @@ def test_messages_stand_in_place_of_prompt_and_completion() -> None:
 
 def pair(completion: str, rejected: object) -> bool:
     source = Source(source="x", completion="{c}", rejected="{r}")
-    return RowTemplates.of(source).example(1, 1, {"c": completion, "r": rejected}).is_pair
+    return is_pair(RowTemplates.of(source).example(1, 1, {"c": completion, "r": rejected}))
 
 
 def test_a_pair_has_two_answers() -> None:
@@ -154,10 +159,19 @@ def test_without_a_worse_answer_a_wrong_choice_is_drawn() -> None:
     other = RowTemplates.of(OPTIONS, seed=1)
     assert [other.example(1, 1, row).rejected for row in rows] != drawn
     only = templates.example(1, 1, {"q": "Which?", "a": "one", "o": ["one", "One."]})
-    assert (only.rejected, only.is_pair) == (None, False)
+    assert (only.rejected, is_pair(only)) == (None, False)
     plain = RowTemplates.of(Source(source="x"))
     assert not plain.gives_pairs
     assert plain.example(1, 1, {"prompt": "Why?", "completion": "So."}).rejected is None
+
+
+def test_an_example_knows_its_id_and_where_it_was_read() -> None:
+    templates = RowTemplates.of(Source(source="x"), group="{passage}")
+    row = {"prompt": "Why?", "completion": "So.", "passage": "P"}
+    example = templates.example(7, 40, row)
+    assert example.source == Origin(7, 40, "P")
+    assert example.id == example_id("Why?", "So.")
+    assert example.component == ""
 
 
 def keeps(where: dict[str, str], **row: object) -> bool:

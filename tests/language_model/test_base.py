@@ -14,10 +14,11 @@ from rooms import room  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
-from appraise.artifacts import read_json
 from appraise.errors import ModelError
 from appraise.language_model import base
-from appraise.params import BaseModelParams, Lora
+from appraise.records.base_model import BaseModelFingerprint
+from appraise.settings.model import BaseModelParams, Lora
+from appraise.storage.files import read_json
 
 
 def prepare(root: Path, source: str, **more: object) -> Path:
@@ -54,7 +55,7 @@ def test_what_decides_a_gradient_is_in_the_fingerprint(
     for name, more in (("a", {}), ("b", change)):
         (tmp_path / name).mkdir()
         folder = prepare(tmp_path / name, str(tiny), **more)  # type: ignore[arg-type]
-        prints.append(read_json(folder / base.FINGERPRINT)["fingerprint"])
+        prints.append(BaseModelFingerprint.read(folder).fingerprint)
     assert prints[0] != prints[1]
 
 
@@ -82,7 +83,7 @@ def test_a_model_in_several_files_is_the_same_model(tiny: Path, tmp_path: Path) 
     whole.save_pretrained(source, max_shard_size="50KB")
     folder = prepare(tmp_path, str(source))
     assert len(list(folder.glob("model-*.safetensors"))) > 1
-    assert len(read_json(folder / base.FINGERPRINT)["weights"]) > 1
+    assert len(BaseModelFingerprint.read(folder).weights) > 1
     ids = torch.arange(3, 20)[None]
     assert torch.equal(base.load(folder)(ids).logits, whole(ids).logits)
 
@@ -116,7 +117,7 @@ def test_the_chat_template_is_in_the_fingerprint(tiny: Path, tmp_path: Path) -> 
         shutil.copytree(tiny, source / "source")
         (source / "source" / "chat_template.jinja").write_text(name)
         folder = prepare(source, str(source / "source"))
-        prints.append(read_json(folder / base.FINGERPRINT)["fingerprint"])
+        prints.append(BaseModelFingerprint.read(folder).fingerprint)
     assert prints[0] != prints[1]
 
 

@@ -10,10 +10,10 @@ import torch
 from rooms import Room, room, sequences  # type: ignore[import-not-found]
 
 from appraise.language_model import base, workers
-from appraise.language_model.gradients import LoraGradients, Row, packs, sketch
-from appraise.language_model.objectives import Prepared, Term
+from appraise.language_model.adapters import with_adapter
+from appraise.language_model.gradients import LoraGradients, ProjectedGradient, packs, sketch
+from appraise.language_model.prepared import Prepared, Term
 from appraise.language_model.prompts import Encoded
-from appraise.language_model.training import with_adapter
 from appraise.numerics.projection import CountSketch, Identity, count_sketch_tables
 
 
@@ -48,12 +48,12 @@ def prepared(examples: list[Encoded]) -> list[Prepared]:
     return [Prepared((Term(one, 1 / one.n_completion),)) for one in examples]
 
 
-def rows(ours: LoraGradients, *chunks: list[Prepared]) -> list[Row]:
+def rows(ours: LoraGradients, *chunks: list[Prepared]) -> list[ProjectedGradient]:
     project = CountSketch(ours.size, 64, 0)
     return [row for chunk in sketch(ours, chunks, project) for row in chunk]
 
 
-def values(found: list[Row]) -> np.ndarray:
+def values(found: list[ProjectedGradient]) -> np.ndarray:
     return np.array([row.values for row in found])
 
 

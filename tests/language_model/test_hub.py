@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from appraise.artifacts import read_json, sha256_file
 from appraise.language_model import base
-from appraise.params import BaseModelParams
+from appraise.records.base_model import BaseModelFingerprint
+from appraise.settings.model import BaseModelParams
+from appraise.storage.files import sha256_file
 
 COMMIT = "a" * 40
 
@@ -88,11 +89,11 @@ def test_a_hub_id_gives_the_model_and_nothing_else(hub: Path, tmp_path: Path) ->
     params = BaseModelParams(source="some/model", revision="main")
     base.prepare(params, tmp_path, tmp_path / "prepared")
     found = {path.name for path in (tmp_path / "prepared").iterdir()}
-    ours = {base.LORA, base.FINGERPRINT}
+    ours = {base.LORA, BaseModelFingerprint.FILE}
     assert found - ours == {p.name for p in hub.iterdir()} - {
         "onnx",
         "consolidated.safetensors",
         "modeling_evil.py",
     }
-    weights = read_json(tmp_path / "prepared" / base.FINGERPRINT)["weights"]
+    weights = BaseModelFingerprint.read(tmp_path / "prepared").weights
     assert weights == {"model.safetensors": sha256_file(hub / "model.safetensors")}

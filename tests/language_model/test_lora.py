@@ -11,14 +11,9 @@ from test_model_families import Int8  # type: ignore[import-not-found]
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
-from appraise.language_model.lora import (
-    adapted_modules,
-    initial_a,
-    peft_config,
-    peft_quiet,
-    widths,
-)
-from appraise.params import Lora
+from appraise.language_model.adapters import peft_config, peft_quiet
+from appraise.language_model.lora import adapted_modules, initial_a, widths
+from appraise.settings.model import Lora
 
 
 @pytest.fixture(scope="module")

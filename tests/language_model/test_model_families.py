@@ -14,11 +14,12 @@ from rooms import Room, room, sequences  # type: ignore[import-not-found]
 from tiny_model import tiny_model  # type: ignore[import-not-found]
 
 from appraise.language_model import base
+from appraise.language_model.adapters import peft_config, peft_quiet
 from appraise.language_model.gradients import LoraGradients
-from appraise.language_model.lora import initial_a, peft_config, peft_quiet
-from appraise.language_model.objectives import Prepared, Term
+from appraise.language_model.lora import initial_a
+from appraise.language_model.prepared import Prepared, Term
 from appraise.numerics.projection import Identity
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 WIDE = {"initializer_range": 0.3}  # so that attention, caps and windows show
 WINDOW = WIDE | {"sliding_window": 5}  # shorter than every sequence
@@ -145,7 +146,7 @@ def test_a_model_of_bitsandbytes(tiny: Path, tmp_path: Path, bits: int) -> None:
     here = room(source, tmp_path / "base", target_modules="all-linear")
     one = here.model.model.layers[0].self_attn.q_proj
     assert type(one).__module__.startswith("bitsandbytes")
-    base._with_gradients(made)
+    base.keep_unpacked(made)
     check(here.model, adapted(made, here.a, here.params.lora), here.a, here.params.lora)
     state = getattr(one.weight, "quant_state", None)  # packed weights have no gradient
     assert not getattr(state, "packing_format_for_cpu", False)

@@ -55,7 +55,7 @@ def test_a_model_that_does_not_pack_is_run_one_at_a_time(
     honest = packing.attention
 
     def whole(*words: Any, **given: Any) -> Any:
-        packing._here.sizes = None  # attention over all that is in the row
+        packing.here.sizes = None  # attention over all that is in the row
         return honest(*words, **given)
 
     monkeypatch.setattr(packing, "attention", whole)

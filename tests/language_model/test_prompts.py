@@ -10,10 +10,11 @@ import pytest
 from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
-from appraise.examples.lengths import _text
-from appraise.examples.templates import Example
+from appraise.examples.conversations import conversation
+from appraise.examples.example import Prompt
+from appraise.examples.plain import measured_text, plain_texts
 from appraise.language_model.base import load_tokenizer
-from appraise.language_model.prompts import Encoded, TooLong, encode, plain_texts, texts, token_ids
+from appraise.language_model.prompts import Encoded, TooLong, encode, texts, token_ids
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -21,7 +22,8 @@ TURNS = [
     {"role": "assistant", "content": "So."},
     {"role": "user", "content": "Really?"},
 ]
-CONVERSATION = json.dumps(TURNS)
+CONVERSATION = conversation(TURNS) or ""
+LOOKS = json.dumps(TURNS)  # like a conversation, and is a text
 START = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}"
 ASK = "{% if add_generation_prompt %}<assistant>{% endif %}"
 ENDED = START + "<end>\n{% endfor %}" + ASK  # as Gemma ends a turn, which is not its eos token
@@ -176,18 +178,26 @@ def test_a_conversation_in_plain_words(here: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt", ['["a"]', '[{"role": "user"}]', '[{"role": "user", "content": 1}]', "[{", "[]"]
+    "prompt",
+    [
+        '["a"]',
+        '[{"role": "user"}]',
+        '[{"role": "user", "content": 1}]',
+        "[{",
+        "[]",
+        json.dumps(TURNS),
+    ],
 )
 def test_what_only_looks_like_a_conversation_is_a_text(here: Room, prompt: str) -> None:
     assert plain_texts(here.params, prompt, "y")[0] == f"Question: {prompt}\nAnswer:"
 
 
 @pytest.mark.parametrize("prompt", ["Why?", CONVERSATION])
-def test_lengths_are_counted_of_what_the_model_reads(here: Room, prompt: str) -> None:
-    example = Example(row=1, size=1, prompt=prompt, completion="So.")
-    assert _text(example, here.params) == "".join(plain_texts(here.params, prompt, "So."))
+def test_lengths_are_counted_of_what_the_model_reads(here: Room, prompt: Prompt) -> None:
+    plain = measured_text(here.params, prompt, "So.")
+    assert plain == "".join(plain_texts(here.params, prompt, "So."))
     tokenizer, chat = with_template(here, ENDED)
-    counted = len(tokenizer(_text(example, chat))["input_ids"])
+    counted = len(tokenizer(measured_text(chat, prompt, "So."))["input_ids"])
     turns = len(TURNS) + 1 if prompt == CONVERSATION else 2
     whole = len(tokenizer("".join(texts(tokenizer, chat, prompt, "So.")))["input_ids"])
     assert 0 < whole - counted < 20 * turns, "only the template's own tokens are left out"

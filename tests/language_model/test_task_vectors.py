@@ -12,10 +12,10 @@ import torch
 from rooms import Room, room, sequences  # type: ignore[import-not-found]
 
 from appraise.language_model.gradients import LoraGradients
-from appraise.language_model.objectives import Prepared, Term
+from appraise.language_model.prepared import Prepared, Term
 from appraise.language_model.task_vectors import TaskVector, size, task_vector, within_budget
 from appraise.numerics.projection import Identity
-from appraise.params import TaskVectors
+from appraise.settings.sketches import TaskVectors
 
 
 @pytest.fixture(scope="module")

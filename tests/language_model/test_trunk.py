@@ -10,7 +10,7 @@ from tiny_model import tiny_model  # type: ignore[import-not-found]
 
 from appraise.language_model import trunk as trunk_module
 from appraise.language_model.trunk import Trunk
-from appraise.params import Lora
+from appraise.settings.model import Lora
 
 LEFT, RIGHTS = tuple(range(3, 20)), ((5, 6, 7), (8,), (9, 10))
 

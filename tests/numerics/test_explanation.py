@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from programs import program
+from programs import certify, explain, lambda_max, program, solve
 
-from appraise.numerics.explanation import explain
-from appraise.numerics.kmm import certify, lambda_max, price_penalties, solve
+from appraise.numerics.kmm import price_penalties
 
 TWO = np.array([[1.0, 0.6], [0.6, 1.0]])  # the second is aligned, but covered by the first
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from appraise.errors import ParamsError
-from appraise.numerics.families import families, merged_preview
+from appraise.numerics.families import families, merged_preview, value_families
 from appraise.numerics.kernel import inner_products, mean_gradient, mean_norm, noise_share
+from appraise.numerics.question import question
+from appraise.numerics.rule import Lambda, LambdaRule
 
 FAMILY = 0.8
 
@@ -79,6 +83,34 @@ def test_parts_give_back_the_preview_of_the_whole() -> None:
     )
     np.testing.assert_array_equal(merged, whole)
     assert list(names) == sorted(keys)[:24]
+
+
+def test_a_family_has_the_weight_and_value_of_the_whole_and_its_owner_too() -> None:
+    rng = np.random.default_rng(5)
+    whole = [rows_of(np.eye(300)[i], 72, rng) for i in range(3)]
+    keys = [[f"{i}/{row:02d}" for row in rng.permutation(72)] for i in range(3)]
+    target = mean_gradient(rows_of(np.eye(300)[:2].sum(axis=0), 72, rng))
+
+    def valued(tables: list[np.ndarray], names: list[list[str]], owners: list[str], first: Any):
+        G = np.array([mean_gradient(table) for table in tables])
+        asks = question([str(i) for i in range(len(G))], cap=0.3, rule=LambdaRule(relative=0.1))
+        lam = Lambda(1.0, 10.0, 0.1)
+        return value_families(np.array(first), G, target, tables, names, owners, asks, lam)
+
+    cut = [whole[0][:24], whole[0][24:48], whole[0][48:]]
+    shown = sorted(zip(keys[0], whole[0], strict=True))[:24]
+    best = [np.array([row for _, row in shown]), [key for key, _ in shown]]
+    alone = valued([best[0], *whole[1:]], [best[1], *keys[1:]], ["x", "y", "z"], [0, 1, 2])
+    parts = valued(
+        [*cut, *whole[1:]], [keys[0][:24], keys[0][24:48], keys[0][48:], *keys[1:]],
+        ["x", "x", "x", "y", "z"], [0, 0, 0, 3, 4],
+    )  # fmt: skip
+    assert parts.first == [0, 0, 0, 3, 4]
+    assert parts.by_first[0] == pytest.approx(alone.by_first[0])
+    assert [one.name for one in parts.owners] == [one.name for one in alone.owners]
+    assert parts.by_first[0][0] > 0.3, "families are valued without limits"
+    shared = valued([cut[0], cut[1]], [keys[0][:24], keys[0][24:48]], ["x", "y"], [0, 0])
+    assert shared.owners == (), "what two offer is nobody's own"
 
 
 def test_single_rows_one_dataset_and_bad_thresholds() -> None:

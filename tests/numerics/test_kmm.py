@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import program, vectors
+from programs import certify, lambda_max, program, solve, vectors
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
 from appraise.errors import SolverError
-from appraise.numerics.kmm import (
-    certify,
-    lambda_max,
-    price_penalties,
-    solve,
-)
+from appraise.numerics.kmm import price_penalties
 from appraise.numerics.optimum import ALL_ZERO, NOTHING_SERVES
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import program as made_up
+from scipy.optimize import linprog
 
 from appraise.errors import SolverError
 from appraise.numerics.explanation import explain_program
 from appraise.numerics.kmm import solve_program
-from appraise.numerics.limits import limits
+from appraise.numerics.limits import Limits, cheapest, limits, violation
 from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, checked_program, optimality
 
@@ -168,6 +169,35 @@ def test_a_capped_dataset_is_explained() -> None:
     sole = replace(checked_program(np.ones((1, 1)), np.ones(1), 1.0), limits=limits(["a"], total=1))
     (only,) = explain_program(sole, solve_program(sole, 0.1))
     assert np.isnan(only.value), "without it there is no mixture at all"
+
+
+@pytest.mark.parametrize("owners", [2, 9, 150])
+@pytest.mark.parametrize("total", [None, 0.7])
+@pytest.mark.parametrize("owner_cap", [None, 0.4])
+def test_no_prices_are_cheaper(owners: int, total: float | None, owner_cap: float | None) -> None:
+    # min νT + Σ η_o U + Σ μ_i u_i with ν + η_o(i) + μ_i ≥ e_i, as a linear program
+    rng, n = np.random.default_rng(owners), 150
+    limits = Limits(np.arange(n) % owners, rng.uniform(0.01, 0.1, n), owner_cap, total)
+    e = rng.normal(size=n)
+    found = cheapest(limits, e)
+    of = np.eye(owners)[limits.owners]
+    A = np.hstack([np.full((n, 1), float(total is not None)), of, np.eye(n)])
+    cost = np.concatenate([[total or 0.0], np.full(owners, owner_cap or 1e3), limits.cap])
+    bounds = [(None, None)] + [(0, None)] * (owners + n)
+    best = linprog(cost, -A, -e, bounds=bounds)
+    assert found.cost == pytest.approx(best.fun, abs=1e-8)
+    assert (found.surcharge + found.cap >= e - 1e-12).all()
+
+
+def test_a_hundred_thousand_owners_take_no_longer_than_their_datasets() -> None:
+    rng, n = np.random.default_rng(0), 100_000
+    many = limits([str(i) for i in range(n)], 0.01, 0.05, 1.0)
+    assert many is not None
+    assert many.room(np.arange(30)) == pytest.approx(0.3)
+    weights = np.zeros(n)
+    weights[:100] = 0.01
+    assert violation(many, weights) < 1e-12  # no table of owners × datasets, 80 GB, is made
+    assert np.isfinite(cheapest(many, rng.normal(size=n)).cost)
 
 
 @pytest.mark.parametrize(

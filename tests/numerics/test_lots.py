@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from appraise.errors import ParamsError
-from appraise.numerics.lots import lots
+from appraise.numerics.lots import lots_of
 
 
 def test_every_dataset_is_in_one_lot() -> None:
-    found = lots(6, [(4, 1), (5,)], [(0, 4), (3, 2)])
+    found = lots_of(6, [(4, 1), (5,)], [(0, 4), (3, 2)])
     assert found.members == ((0,), (1, 4), (2,), (3,), (5,))
     assert found.excludes == {(0, 1), (2, 3)}
     assert found.size(1) == 2
@@ -19,7 +19,7 @@ def test_every_dataset_is_in_one_lot() -> None:
 
 
 def test_exclusions_bind_whole_lots() -> None:
-    found = lots(4, [(0, 1)], [(1, 2)])
+    found = lots_of(4, [(0, 1)], [(1, 2)])
     assert not found.fits(0, [1])
     assert not found.fits(1, [0])
     assert found.fits(2, [0, 1])
@@ -27,7 +27,7 @@ def test_exclusions_bind_whole_lots() -> None:
 
 def test_what_cannot_be() -> None:
     with pytest.raises(ParamsError, match="found dataset 1 in two"):
-        lots(3, [(0, 1), (1, 2)])
+        lots_of(3, [(0, 1), (1, 2)])
     for pair in ((0, 1), (2, 2)):
         with pytest.raises(ParamsError, match="expected datasets that can be bought apart"):
-            lots(3, [(0, 1)], [pair])
+            lots_of(3, [(0, 1)], [pair])

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import program
+from programs import certify, lambda_max, program, regularisation_path, solve
 from sklearn.linear_model import lars_path_gram
 
 from appraise.errors import ParamsError
-from appraise.numerics.kmm import certify, lambda_max, price_penalties, solve
-from appraise.numerics.path import (
-    lambda_by_budget,
-    lambda_by_number,
-    regularisation_path,
-    stays,
-)
+from appraise.numerics.kmm import price_penalties
+from appraise.numerics.path import stays
+from appraise.numerics.rule import LambdaRule, lambda_by_budget, lambda_by_number
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
 
@@ -116,3 +112,53 @@ def test_rules_refuse_what_means_nothing() -> None:
         lambda_by_number(path, 0)
     with pytest.raises(ParamsError, match="budget: expected money above 0, found -1"):
         lambda_by_budget(path, np.ones(3), -1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-4, 1e6])
+def test_units_of_gradients_do_not_matter(unit: float) -> None:
+    K, c, _ = program(30, 60, seed=4)
+    path, other = regularisation_path(K, c), regularisation_path(unit * K, unit * c)
+    np.testing.assert_allclose(other.lambdas, unit * path.lambdas, rtol=1e-9)
+    np.testing.assert_allclose(other.weights, path.weights, atol=1e-9)
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_copies_enter_as_one_and_share_only_with_a_ridge(ridge: float, nonnegative: bool) -> None:
+    K, c, tau = program(20, 60, seed=3)
+    index = np.r_[np.arange(20), np.repeat(np.argsort(-c)[:6], 3)]
+    K, c = K[np.ix_(index, index)], c[index]
+    path = regularisation_path(K, c, None, ridge, nonnegative)
+    middle = (path.lambdas[1:] + path.lambdas[:-1]) / 2, (path.weights[1:] + path.weights[:-1]) / 2
+    for lambdas, weights in ((path.lambdas, path.weights), middle):
+        for lam, w in zip(lambdas, weights, strict=True):
+            found = certify(K, c, tau, w, lam, None, ridge, nonnegative)
+            assert found.kkt_violation < 1e-9
+    later = path.weights[:, 20:]
+    if ridge:
+        np.testing.assert_array_equal(later, path.weights[:, index[20:]])
+        assert later.any()
+    else:
+        assert not later.any(), "the first of them has the weight of all"
+
+
+def test_more_datasets_than_dimensions_end_with_the_last_knot_and_not_with_rounding() -> None:
+    K, c, tau = program(80, 20, seed=2)
+    path = regularisation_path(K, c)
+    assert path.complete
+    assert path.lambdas[-1] > 1e-9 * path.lambdas[0]
+    bottom = solve(K, c, tau, lam=path.lambdas[-1] / 10).weights
+    top = solve(K, c, tau, lam=path.lambdas[-1] * 0.99).weights
+    np.testing.assert_array_equal(bottom > 0, top > 0)
+
+
+def test_lambda_says_which_part_of_which_lambda_max_it_is() -> None:
+    K, c, _ = program(12, 300, seed=5)
+    path, top = regularisation_path(K, c), lambda_max(c)
+    relative = LambdaRule(relative=0.3).chosen(path)
+    assert (relative.value, relative.top, relative.relative) == (0.3 * top, top, 0.3)
+    number = LambdaRule("number", number=3).chosen(path)
+    assert number.value == lambda_by_number(path, 3)
+    assert number.relative == number.value / top
+    nothing = LambdaRule("number", number=3).chosen(regularisation_path(K, -np.abs(c)))
+    assert (nothing.value, nothing.top, nothing.relative) == (0.0, 0.0, 1.0)

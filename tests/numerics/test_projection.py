@@ -168,6 +168,6 @@ def test_gradients_alike_are_no_false_alarm_and_collisions_are_one() -> None:
 
 def test_bytes_of_a_sketch_are_those_of_its_arrays() -> None:
     m, d = 24, 4096
-    arrays = [np.zeros(d), np.zeros((m, d), np.float32)]
+    arrays = [np.zeros((m, d), np.float32)]
     arrays += [np.zeros((2, m), np.float32), np.zeros((2, m), np.int64)]
     assert bytes_of_sketch(m, d) == sum(array.nbytes for array in arrays)

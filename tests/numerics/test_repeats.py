@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import vectors
+from programs import regularisation_path, solve, vectors
 
+from appraise.numerics.buying import buyer_limits
 from appraise.numerics.kernel import inner_products
-from appraise.numerics.kmm import solve
-from appraise.numerics.path import lambda_by_number, regularisation_path
+from appraise.numerics.rule import lambda_by_number
 from appraise.numerics.selection import select
 
 N = 30
@@ -35,7 +35,7 @@ def bought(G: np.ndarray, g: np.ndarray, ids: list[str], lam: float | None) -> d
     K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
     at = lambda_by_number(regularisation_path(K, c), 6) if lam is None else lam * c.max()
     w = solve(K, c, tau, lam=at).weights
-    found = select("kmm", ids=names, weights=w, alignment=c, k=6)
+    found = select(names, w, buyer_limits(N, k=6), "sum")
     return {names[i]: float(w[i]) for i in found.chosen}
 
 
@@ -57,7 +57,7 @@ def test_the_solver_itself_depends_on_no_order(seed: int) -> None:
     for of, names in ((G, ids), (G[order], [ids[i] for i in order])):
         K, c = inner_products(of, of), inner_products(of, g[None])[:, 0]
         w = solve(K, c, float(g @ g), lam=0.1 * c.max()).weights
-        found = select("kmm", ids=names, weights=w, alignment=c, k=6)
+        found = select(names, w, buyer_limits(N, k=6), "sum")
         # of exact copies it is the first that is bought, whichever stands first
         chosen.append({_copy_of(names[i]) for i in found.chosen})
     assert chosen[0] == chosen[1]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cvxpy
 import numpy as np
 import pytest
-from programs import program, vectors
+from programs import asked, program, solve, vectors
 
 from appraise.errors import ParamsError
 from appraise.numerics.kernel import inner_products
-from appraise.numerics.kmm import solve
+from appraise.numerics.question import Question, question
+from appraise.numerics.rule import LambdaRule
 from appraise.numerics.targets import Targets, transfer_matrix, worst_case
 
 
@@ -27,7 +30,7 @@ def several(n: int, count: int, seed: int) -> Targets:
 def test_worst_case_is_that_of_cvxpy(seed: int, count: int) -> None:
     targets = several(12, count, seed)
     p = np.random.default_rng(seed).uniform(0.5, 2, 12)
-    found = worst_case(targets, relative_lambda=0.1, penalties=p)
+    found = worst_case(targets, asked(12, 0.1, p))
     w = cvxpy.Variable(12, nonneg=True)
     common = cvxpy.quad_form(w, cvxpy.psd_wrap(targets.K)) / 2 + found.lam * p @ w
     worst = cvxpy.max(np.diag(targets.gram) / 2 - targets.C @ w)
@@ -39,9 +42,49 @@ def test_worst_case_is_that_of_cvxpy(seed: int, count: int) -> None:
     assert not found.shares[served].any(), "only the worst served targets count"
 
 
+OWNERS = [f"o{i % 4}" for i in range(12)]
+LIMITS = [
+    {"cap": 0.1}, {"owner_cap": 0.2}, {"total": 1.0}, {"cap": 0.15, "total": 1.0},
+    {"cap": 0.1, "caps": {"d1": 0.05, "d2": 0.3}, "owner_cap": 0.3, "total": 1.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+@pytest.mark.parametrize("limits", LIMITS, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_worst_case_within_limits_is_that_of_cvxpy(
+    seed: int, limits: dict[str, Any], ridge: float
+) -> None:
+    targets, ids = several(12, 3, seed), [f"d{i}" for i in range(12)]
+    rule = LambdaRule(relative=0.1)
+    found = worst_case(targets, question(ids, rule=rule, owners=OWNERS, ridge=ridge, **limits))
+    w = cvxpy.Variable(12, nonneg=True)
+    cap = limits.get("cap", np.inf)
+    caps = np.array([limits.get("caps", {}).get(name, cap) for name in ids])
+    bounds = [w[np.isfinite(caps)] <= caps[np.isfinite(caps)]] if np.isfinite(caps).any() else []
+    if "total" in limits:
+        bounds.append(cvxpy.sum(w) == limits["total"])
+    for owner in set(OWNERS) if "owner_cap" in limits else ():
+        own = [i for i in range(12) if OWNERS[i] == owner]
+        bounds.append(cvxpy.sum(w[own]) <= limits["owner_cap"])
+    H = targets.K + ridge * np.eye(12)
+    common = cvxpy.quad_form(w, cvxpy.psd_wrap(H)) / 2 + found.lam * cvxpy.sum(w)
+    worst = cvxpy.max(np.diag(targets.gram) / 2 - targets.C @ w)
+    best = cvxpy.Problem(cvxpy.Minimize(common + worst), bounds).solve(solver=cvxpy.CLARABEL)
+    assert found.objectives.max() == pytest.approx(best, abs=1e-7)
+    assert -1e-12 <= found.gap <= 1e-7
+
+
+def test_worst_case_has_no_path_to_count_on() -> None:
+    for rule in (LambdaRule("number", number=3), LambdaRule("budget", budget=1.0)):
+        asks = Question(rule, np.ones(10), prices=np.ones(10))
+        with pytest.raises(ParamsError, match=f"worst case: .* found the rule {rule.name}"):
+            worst_case(several(10, 2, 0), asks)
+
+
 def test_one_target_is_the_ordinary_program() -> None:
     targets = several(10, 1, 3)
-    found = worst_case(targets, relative_lambda=0.2)
+    found = worst_case(targets, asked(10))
     c, tau = targets.C[0], float(targets.gram[0, 0])
     alone = solve(targets.K, c, tau, lam=found.lam)
     np.testing.assert_allclose(found.weights, alone.weights, atol=1e-12)
@@ -49,8 +92,8 @@ def test_one_target_is_the_ordinary_program() -> None:
 
 def test_worst_case_serves_the_worst_better_than_the_even_combination() -> None:
     targets = several(12, 3, 1)
-    found = worst_case(targets, relative_lambda=0.1)
-    even = targets.combined(np.ones(3))
+    found = worst_case(targets, asked(12, 0.1))
+    even = targets.combined(np.ones(3), asked(12))
     w = solve(even.K, even.c, even.tau, lam=found.lam).weights
     tau = np.diag(targets.gram)
     of_even = 0.5 * tau - targets.C @ w + 0.5 * w @ targets.K @ w + found.lam * w.sum()
@@ -61,13 +104,13 @@ def test_a_combination_is_the_target_of_the_mean_gradient() -> None:
     G, g = vectors(8, 40, 2)
     T = np.array([g, G[0] + 0.1])
     targets = Targets(inner_products(G, G), T @ G.T, T @ T.T)
-    mixed = targets.combined(np.array([3.0, 1.0]))
+    mixed = targets.combined(np.array([3.0, 1.0]), asked(8))
     target = 0.75 * T[0] + 0.25 * T[1]
     np.testing.assert_allclose(mixed.c, G @ target, atol=1e-14)
     assert mixed.tau == pytest.approx(target @ target)
     for wrong in ([1.0], [-1.0, 2.0], [0.0, 0.0], [np.nan, 1.0]):
         with pytest.raises(ParamsError, match="targets: expected 2 shares of at least 0"):
-            targets.combined(np.array(wrong))
+            targets.combined(np.array(wrong), asked(8))
 
 
 def test_transfer_is_the_signed_program_of_each_dataset() -> None:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from appraise.errors import ParamsError
-from appraise.steps import NOUNS, step
-from orchestration.graph import read_graph
+from appraise.orchestration.graph import read_graph
+from appraise.steps.flow import NOUNS, step
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,16 +6,34 @@ from them by the formulas of the program, with a solver of a few lines.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import factory  # type: ignore[import-not-found]
 import numpy as np
-import yaml
+import pandas as pd
+from factory import put, sha
 
-from appraise.artifacts import write_arrays, write_json, write_table
-from appraise.project import Project, Recipe
+from appraise.project import Project
+from appraise.project.manifest import Input
+from appraise.records.candidates import Candidates
+from appraise.records.cards import ValidationChecks
+from appraise.records.certificate import ProgramCertificate, StatedCertificate, StatedLimits
+from appraise.records.copies import Copied, CopiesSummary
+from appraise.records.kernel import Kernel, Pair, Transfer, TransferFacts
+from appraise.records.offers import Offers, Unusable
+from appraise.records.set_aside import WhySetAside
+from appraise.records.subset import (
+    Alternatives,
+    Change,
+    FrontierPoint,
+    Separation,
+    ShadowPrice,
+)
+from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
 
 TARGET = "clinic_desk"
 HOSTILE = 'Fiscal questions <script>alert("fiqa")</script>'
@@ -41,71 +59,64 @@ DATASETS: dict[str, tuple[str, float, str, float, float]] = {
 SIGNED_BELOW_ZERO = ("abstract_narrative",)
 PROVIDERS = ("Lexa Data", "Open Benchmarks", "Medbridge")
 POLICIES = {"none": 4.077, "kmm": 3.404, "one_step": 3.589, "random": 3.61}
-
-
-def write(project: Project, noun: str, key: str, files: dict[str, Any], **inputs: str) -> None:
-    """Write a partition: JSON values, tables and (arrays, meta) by the ending of each name."""
-    with project.writing(noun, key, Recipe("1", {"made": "up"}, inputs)) as folder:
-        for name, value in files.items():
-            if name.endswith(".json"):
-                write_json(folder / name, value)
-            elif name.endswith(".parquet"):
-                write_table(folder / name, value)
-            else:
-                write_arrays(folder / name, *value)
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sketch(rows: int = 24, dimension: int = 8, seed: int = 0) -> tuple[dict[str, Any], Any]:
-    """The content of a sketch file: arrays and description."""
-    values = np.random.default_rng(seed).normal(size=(rows, dimension)).astype("float32")
-    arrays = {
-        "rows": values, "mean": values.mean(axis=0, dtype="float64"),
-        "loss": np.ones(rows, "float32"), "norms": np.ones(rows, "float32"),
-        "tokens": np.full(rows, 44), "truncated": np.zeros(rows, "int64"),
-    }  # fmt: skip
-    meta = {
-        "fingerprint": "f", "objective": '{"kind":"sft"}', "vectors": "gradients",
-        "projection": "countsketch", "dimension": dimension, "seed": 0, "dtype": "float32",
-        "examples": rows, "example_ids": [f"{n:016x}" for n in range(rows)],
-        "dropped_not_finite": [], "too_long": [], "no_signal": 0,
-        "distortion": {"rows": rows, "rms": 0.02, "largest": 0.05, "zeroed": 0},
-    }  # fmt: skip
-    return arrays, meta
-
-
-def offers() -> dict[str, Any]:
-    """The content of offers.json; one entry was set aside there."""
-    found = [
-        {
-            "id": name,
-            "title": title,
-            "provider": PROVIDERS[len(name) % 3],
-            "version": "1.0",
-            "licence": "NOASSERTION" if len(name) % 2 else "CC-BY-4.0",
-            "price": price,
-            "source": f"zip://{name}.jsonl::pool.whl",
-            "sha256": sha(name),
-            "split": None,
-            "revision": None,
-            "prompt": "{question}",
-            "completion": "{answer}",
-            "choices": None,
+PARAMS: dict[str, Any] = {
+    "base_model": {"source": "SmolLM2-135M-Instruct"},
+    "offers": {"pool": "pools/demo.yaml"},
+    "target_sets": {
+        TARGET: {
+            "title": "A clinic's help desk",
+            "components": [{"name": "siqa", "source": "siqa.jsonl"}],
         }
+    },
+    "kmm_weights": {"penalty": "price"},
+    "decision_outcome": {"resamples": 300},
+}
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """What of a valuation the purchases follow from.
+
+    Attributes:
+        ids: the datasets, sorted.
+        weights: (n,).
+        alignment: (n,).
+    """
+
+    ids: list[str]
+    weights: np.ndarray
+    alignment: np.ndarray
+
+    def ranked(self, by: np.ndarray) -> dict[str, float]:
+        """Dataset → number, largest first."""
+        return {self.ids[i]: float(by[i]) for i in np.argsort(-by, kind="stable")}
+
+
+def prices() -> dict[str, float]:
+    return {name: float(price) for name, (_, price, *_) in DATASETS.items()}
+
+
+def provider(name: str) -> str:
+    return PROVIDERS[len(name) % 3]
+
+
+def pool(without: Sequence[str] = ()) -> Offers:
+    """The offers; one entry was set aside when they were read."""
+    found = [
+        factory.offer(
+            name,
+            title=title,
+            price=price,
+            provider=provider(name),
+            version="1.0",
+            licence="NOASSERTION" if len(name) % 2 else "CC-BY-4.0",
+            source=f"zip://{name}.jsonl::pool.whl",
+        )
         for name, (title, price, *_) in {**DATASETS, "boolq": ("BoolQ", 130.0)}.items()
+        if name not in without
     ]
-    return {
-        "title": "Demonstration pool",
-        "currency": "USD",
-        "prices_are_examples": True,
-        "offers": sorted(found, key=lambda offer: offer["id"]),
-        "set_aside": [
-            {"id": "../../x", "reason": "id: expected a name, found '../../x'; rename it"}
-        ],
-    }
+    unusable = Unusable(id="../../x", reason="id: expected a name, found '../../x'; rename it")
+    return factory.offers(*found, title="Demonstration pool", currency="USD", set_aside=(unusable,))
 
 
 def gradients(seed: int = 3, dimension: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -142,227 +153,248 @@ def minimise(
     return w
 
 
-def valuation(project: Project, relative_lambda: float = 0.2) -> dict[str, Any]:
-    """Write kernel_matrix and kmm_weights; give back what the other partitions need."""
-    import pandas as pd
-
+def valuation(project: Project, relative_lambda: float = 0.2, resamples: int = 100) -> Valuation:
+    """Write candidates, kernel_matrix, transfer_matrix and the values of both methods."""
     ids = sorted(DATASETS)
     G, target = gradients()
-    K, c = G @ G.T, G @ target
-    prices = np.array([DATASETS[name][1] for name in ids])
-    penalty = prices / prices.mean()
-    lam = relative_lambda * float((c / penalty).max())
-    w = minimise(K, c, lam * penalty)
-    margins, rng = c - K @ w, np.random.default_rng(0)
-    signed = minimise(K, c, lam * penalty, signed=True)
-    spread = 0.035 + 0.02 * rng.random(len(ids))
-    samples = np.clip(w + spread * rng.normal(size=(100, len(ids))) - 0.02 * (w == 0), 0, None)
-    low, high = np.quantile(samples, [0.05, 0.95], axis=0)
-    lambdas = lam / relative_lambda * np.linspace(1, 0, 26)
-    path = np.array([minimise(K, c, value * penalty) for value in lambdas])
-    rows = []
-    for i, name in enumerate(ids):
-        amounts = [(ids[j], float(K[i, j] * w[j])) for j in range(len(ids)) if w[j] > 0]
-        covered_by = [[j, a, a / c[i]] for j, a in sorted(amounts, key=lambda x: -x[1])]
-        outside = margins[i] + K[i, i] * w[i]
-        rows.append(
+    kernel, facts = factory.kernel(G, ids, target, TARGET)
+    K, c = kernel.K, kernel.C[0]
+    made_from = {
+        Input("target_sketches", TARGET): sha("sketch"),
+        Input("gradient_sketches", "csqa", "x"): sha("x"),
+    }
+    put(project, "candidates", "", Candidates(ids=tuple(ids)))
+    put(project, "kernel_matrix", "", kernel, facts, inputs=made_from)
+    transfer = Transfer(np.where(np.eye(len(ids)) > 0, np.nan, 0.4 * K), tuple(ids))
+    pair = Pair(of=ids[0], for_=ids[1], weight=0.3)
+    helps = TransferFacts(datasets=16, left_out=0, helps=(pair,), hinders=())
+    put(project, "transfer_matrix", "", transfer, helps)
+    program = Program.of(kernel, relative_lambda, resamples)
+    put(project, "dataset_values", f"{TARGET}/kmm", *program.records())
+    table = factory.values(prices(), {name: provider(name) for name in ids}, c)
+    put(project, "dataset_values", f"{TARGET}/alignment", table)
+    return Valuation(ids, program.w, c)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program of the made-up target, solved.
+
+    Attributes:
+        kernel: its K and c.
+        penalty: p (n,).
+        lam: λ.
+        lambda_max: the smallest λ at which all weights are 0.
+        w: (n,) weights.
+        signed: (n,) of the signed program.
+        samples: (B, n) weights of the resamples.
+    """
+
+    kernel: Kernel
+    penalty: np.ndarray
+    lam: float
+    lambda_max: float
+    w: np.ndarray
+    signed: np.ndarray
+    samples: np.ndarray
+
+    @classmethod
+    def of(cls, kernel: Kernel, relative_lambda: float, resamples: int) -> Program:
+        K, c, n = kernel.K, kernel.C[0], len(kernel.ids)
+        money = np.array([DATASETS[name][1] for name in kernel.ids])
+        penalty, rng = money / money.mean(), np.random.default_rng(0)
+        lambda_max = float((c / penalty).max())
+        lam = relative_lambda * lambda_max
+        w, signed = (minimise(K, c, lam * penalty, signed=sign) for sign in (False, True))
+        spread = 0.035 + 0.02 * rng.random(n)
+        noise = spread * rng.normal(size=(resamples, n))
+        samples = np.clip(w + noise - 0.02 * (w == 0), 0, None)
+        return cls(kernel, penalty, lam, lambda_max, w, signed, samples)
+
+    def records(self) -> list[Any]:
+        """The files of the method `kmm`."""
+        ids = self.kernel.ids
+        lambdas = self.lambda_max * np.linspace(1, 0, 26)
+        K, c = self.kernel.K, self.kernel.C[0]
+        path = np.array([minimise(K, c, value * self.penalty) for value in lambdas])
+        inside = [name for name, x in zip(ids, self.w, strict=True) if x > 0]
+        entries = [
+            {"id": name, "enters": 0.9 - 0.05 * i, "leaves": np.nan}
+            for i, name in enumerate(inside)
+        ]
+        owners = [
             {
-                "id": name, "price": prices[i], "penalty": penalty[i], "weight": w[i],
-                "owner": PROVIDERS[len(name) % 3], "rows": 24, "cosine": c[i],
-                "mean_weight": float(samples[:, i].mean()), "best_rank": 1.0, "worst_rank": 9.0,
-                "value_in_money": 0.5 * w[i] ** 2 * prices.mean() / lam,
-                "family": "drugswap_brand" if name == "drugswap_generic" else name,
-                "family_weight": w[i], "family_value": 0.5 * w[i] ** 2,
-                "low": low[i], "high": high[i],
-                "chosen_probability": float((samples[:, i] > 0).mean()),
-                "signed_weight": signed[i], "signed_low": signed[i] - 0.05,
-                "signed_high": -0.01 if name in SIGNED_BELOW_ZERO else signed[i] + 0.05,
-                "alignment": c[i], "margin": margins[i], "threshold": lam * penalty[i],
-                "walk_away_price": max(0.0, outside / lam * prices.mean()),
-                "value": 0.5 * w[i] ** 2,
-                "near_threshold": bool(abs(outside / lam / penalty[i] - 1) < 0.1),
-                "covered_by": json.dumps(covered_by), "status": "in" if w[i] > 0 else "out",
+                "owner": owner, "weight": 0.3, "value": 0.02, "value_in_money": 7.5,
+                "datasets": json.dumps([name for name in ids if provider(name) == owner]),
             }
+            for owner in PROVIDERS
+        ]  # fmt: skip
+        return [
+            self.table(),
+            self.certificate(),
+            PathKnots(lambdas, path, ids),
+            EntriesTable(pd.DataFrame(entries)),
+            OwnersTable(pd.DataFrame(owners)),
+            Resamples(self.samples, ids, self.samples > 0, self.samples),
+        ]
+
+    def table(self) -> WeightsTable:
+        ids, K, c, w = self.kernel.ids, self.kernel.K, self.kernel.C[0], self.w
+        scale = float(np.mean([DATASETS[name][1] for name in ids]))
+        margins, threshold = c - K @ w, self.lam * self.penalty
+        outside = margins + K.diagonal() * w
+        covered = [
+            factory.covered_by(
+                [(ids[j], float(K[i, j] * w[j])) for j in np.flatnonzero(w)], float(c[i])
+            )
+            for i in range(len(ids))
+        ]
+        below = np.isin(ids, SIGNED_BELOW_ZERO)
+        return factory.values(
+            prices(), {name: provider(name) for name in ids}, c,
+            penalty=self.penalty, weight=w, **self.ends(), signed_weight=self.signed,
+            signed_low=self.signed - 0.05, signed_high=np.where(below, -0.01, self.signed + 0.05),
+            margin=margins, threshold=threshold,
+            walk_away=np.maximum(0, outside / self.lam),
+            walk_away_price=np.maximum(0, outside / self.lam) * scale,
+            value=0.5 * w**2, value_in_money=0.5 * w**2 * scale / self.lam,
+            family=["drugswap_brand" if name == "drugswap_generic" else name for name in ids],
+            family_weight=w, family_value=0.5 * w**2,
+            near_threshold=np.abs(outside / threshold - 1) < 0.1,
+            covered_by=covered, status=["in" if x > 0 else "out" for x in w],
         )  # fmt: skip
-    certificate = {
-        "lambda": lam, "lambda_max": lam / relative_lambda, "relative_lambda": relative_lambda,
-        "penalty_scale": float(prices.mean()), "ridge": 0.0, "nonnegative": True,
-        "status": "solved", "iterations": 275, "primal": 0.31415, "dual": 0.31415,
-        "gap": 3.2e-12, "kkt_violation": 8.1e-11, "relative_error": 8.1e-11,
-        "primal_residual": 1e-12, "dual_residual": 2e-12, "condition_number": 41.0,
-        "min_eigenvalue": 0.05, "tolerance": 1e-7, "tau": 1.0, "residual_norm": 0.52,
-        "limits": {}, "signed": {"gap": 2e-12, "kkt_violation": 1e-11},
-    }  # fmt: skip
-    made_from = {f"target_sketches/{TARGET}": sha("sketch"), "gradient_sketches/csqa/x": sha("x")}
-    write(project, "candidates", "", {
-        "candidates.json": {"ids": ids, "screened": 0, "certificates": {}},
-    })  # fmt: skip
-    write(project, "kernel_matrix", "", {
-        "kernel.safetensors": (
-            {"K": K, "C": c[None], "tau": np.ones(1), "G": G, "T": target[None]},
-            {"ids": ids, "targets": [TARGET]},
-        ),
-        "kernel.json": {"n": len(ids), "symmetric": True},
-    }, **made_from)  # fmt: skip
-    transfer = np.where(np.eye(len(ids)) > 0, np.nan, 0.4 * K)
-    pair = {"of": ids[0], "for": ids[1], "weight": 0.3}
-    write(project, "transfer_matrix", "", {
-        "transfer.safetensors": ({"M": transfer}, {"ids": ids}),
-        "transfer.json": {"datasets": 16, "left_out": 0, "helps": [pair], "hinders": []},
-    })  # fmt: skip
-    write(project, "kmm_weights", TARGET, {
-        "weights.parquet": pd.DataFrame(rows),
-        "certificate.json": certificate,
-        "path.safetensors": ({"lambdas": lambdas, "weights": path}, {"ids": ids}),
-        "path.parquet": pd.DataFrame(
-            [{"id": name, "enters": 0.9 - 0.05 * i, "leaves": np.nan}
-             for i, name in enumerate(name for name, x in zip(ids, w, strict=True) if x > 0)]
-        ),
-        "owners.parquet": pd.DataFrame(
-            [{"owner": owner, "weight": 0.3, "value": 0.02, "value_in_money": 7.5,
-              "datasets": json.dumps([n for n in ids if PROVIDERS[len(n) % 3] == owner])}
-             for owner in PROVIDERS]
-        ),
-        "bootstrap.safetensors": ({"weights": samples, "chosen": samples > 0}, {"ids": ids}),
-    })  # fmt: skip
-    ranked = sorted((i for i in range(len(ids)) if w[i] > 0), key=lambda i: -w[i])
-    return {"ids": ids, "weights": w, "ranked": [ids[i] for i in ranked], "alignment": c}
+
+    def ends(self) -> dict[str, Any]:
+        """What the resamples say; as the step writes it where there are none."""
+        if not len(self.samples):
+            same = dict.fromkeys(("low", "high", "mean_weight"), self.w)
+            chosen = (self.w > 0).astype(float)
+            return same | {"best_rank": np.nan, "worst_rank": np.nan, "chosen_probability": chosen}
+        low, high = np.quantile(self.samples, [0.05, 0.95], axis=0)
+        return {
+            "low": low, "high": high, "mean_weight": self.samples.mean(axis=0), "best_rank": 1.0,
+            "worst_rank": 9.0, "chosen_probability": (self.samples > 0).mean(axis=0),
+        }  # fmt: skip
+
+    def certificate(self) -> ProgramCertificate:
+        scale = float(np.mean([DATASETS[name][1] for name in self.kernel.ids]))
+        stated = StatedCertificate(
+            lam=self.lam, lambda_max=self.lambda_max, relative_lambda=self.lam / self.lambda_max,
+            rule="relative", ridge=0.0, nonnegative=True, limits=StatedLimits(), primal=0.31415,
+            dual=0.31415, gap=3.2e-12, kkt_violation=8.1e-11, residual_norm=0.52,
+            relative_error=8.1e-11, tolerance=1e-7, tau=1.0, condition_number=41.0,
+            min_eigenvalue=0.05, penalty_scale=scale, exchange_rate=self.lam / scale,
+            status="solved", iterations=275, primal_residual=1e-12, dual_residual=2e-12,
+        )  # fmt: skip
+        signed = stated.model_copy(update={"gap": 2e-12, "kkt_violation": 1e-11})
+        return ProgramCertificate(**dict(stated), signed=signed)
 
 
-def alternatives(ids: list[str], chosen: list[str]) -> dict[str, Any]:
-    """What the subset of `kmm` says beyond that of other policies."""
-    points = [
-        {"budget": 70.0 * n, "cost": 70.0 * n, "datasets": chosen[:n], "objective": 0.5 - 0.06 * n,
-         "matched": 0.2 * n}
+def alternatives(ids: Sequence[str], chosen: Sequence[str]) -> Alternatives:
+    """What is said of a purchase beyond its price and its objective."""
+    points = tuple(
+        FrontierPoint(
+            budget=70.0 * n, cost=70.0 * n, datasets=tuple(chosen[:n]), objective=0.5 - 0.06 * n,
+            matched=0.2 * n,
+        )
         for n in range(len(chosen) + 1)
-    ]  # fmt: skip
-    refused = [name for name in ids if name not in chosen]
-    cut = {"rival": ids[0], "difference": 0.02, "low": -0.03, "high": 0.07}
-    return {
-        "exchange_rate": 0.0004, "shadow_price": {"more": 0.0, "less": 0.0003},
-        "frontier": points,
-        "changes": {
-            name: {"price": 42.5 if name == "obqa" else None, "k": 4 if name == "obqa" else None,
-                   "budget": None}
-            for name in refused
+    )  # fmt: skip
+    close = {name: name == "obqa" for name in ids}
+    return Alternatives(
+        exchange_rate=0.0004,
+        shadow_price=ShadowPrice(more=0.0, less=0.0003),
+        frontier=points,
+        changes={
+            name: Change(
+                price=42.5 if close[name] else None, k=4 if close[name] else None, budget=None
+            )
+            for name in ids
+            if name not in chosen
         },
-        "separations": {
-            name: {**cut, "tied": name == "obqa", "more_rows": 31 if name == "obqa" else 0}
+        separations={
+            name: Separation(
+                rival=ids[0], difference=0.02, low=-0.03, high=0.07, tied=close[name],
+                more_rows=31 if close[name] else 0,
+            )
             for name in ids
         },
-    }  # fmt: skip
+    )  # fmt: skip
 
 
-def subsets(project: Project, found: dict[str, Any], barred: dict[str, str] | None = None) -> None:
+def subsets(project: Project, found: Valuation, barred: Mapping[str, str] | None = None) -> None:
     """Write selected_subset of every policy; `barred` datasets are not eligible."""
-    barred = barred or {}
-    by_alignment = sorted(found["ids"], key=lambda i: -found["alignment"][found["ids"].index(i)])
-    free = {
-        "none": [],
-        "kmm": [name for name in found["ranked"] if name not in barred][:3],
-        "one_step": [name for name in by_alignment if name not in barred][:3],
-        "random": ["asdiv", "piqa", "truthfulqa"],
+    free = [name for name in found.ids if name not in (barred or {})]
+    by_weight, by_alignment = found.ranked(found.weights), found.ranked(found.alignment)
+    drawn = {name: 1 / (1 + i) for i, name in enumerate(["asdiv", "piqa", "truthfulqa"])}
+    scores = {
+        "none": dict.fromkeys(found.ids, 0.0),
+        "kmm": by_weight,
+        "one_step": by_alignment,
+        "random": drawn | {name: 0.1 for name in found.ids if name not in drawn},
     }
-    for policy, chosen in free.items():
-        ranking = [
-            {
-                "id": name,
-                "score": 0.0,
-                "eligible": name not in barred,
-                "reason": barred.get(name, ""),
-            }
-            for name in [*found["ranked"], *sorted(set(found["ids"]) - set(found["ranked"]))]
-        ]
-        subset = {
-            "policy": policy, "k": 3, "budget": None, "datasets": chosen, "currency": "USD",
-            "cost": sum(DATASETS[name][1] for name in chosen), "ranking": ranking,
-            "objective": 0.31, "bound": 0.3, "gap": 0.01, "proof": "relaxation",
-        }  # fmt: skip
-        if policy == "kmm":
-            subset |= alternatives(found["ids"], chosen)
-        write(project, "selected_subset", f"{TARGET}/{policy}", {"subset.json": subset})
+    for policy, ranked in scores.items():
+        chosen = [name for name, score in ranked.items() if name in free and score > 0][:3]
+        more = {"alternatives": alternatives(found.ids, chosen)} if policy == "kmm" else {}
+        made = factory.subset(policy, chosen, ranked, prices(), barred, **more)
+        put(project, "selected_subset", f"{TARGET}/{policy}", made)
 
 
 def datasets(project: Project) -> None:
     """Write offers, the target's card, auxiliary_datasets (boolq set aside) and sketches."""
-    write(project, "offers", "", {"offers.json": offers()}, pool=sha("pool"))
-    components = [{"name": name, "rows": 1000, "value": 16, "train": 0, "test": 60}
-                  for name in ("mmlu_clinical", "boolq", "siqa")]  # fmt: skip
-    card = {"title": "A clinic's help desk", "components": components}
-    write(project, "target_sets", TARGET, {"card.json": card})
-    copied: dict[str, Any] = {}
-    for offer in offers()["offers"]:
-        name, overlap = offer["id"], 295 if offer["id"] == "mmlu" else 0
-        dropped = {"duplicate": 4, "overlap": {TARGET: overlap}}
-        card = {**offer, "rows": 900, "usable": 896 - overlap, "kept": 512, "dropped": dropped,
-                "tokens": {"mean": 44.1, "p95": 81, "max": 140}}  # fmt: skip
-        files: dict[str, Any] = {"card.json": card, "validation.json": []}
+    offered = pool()
+    put(project, "offers", "", offered, outside={"pool": sha("pool")})
+    card = factory.target_card("A clinic's help desk", "mmlu_clinical", "boolq", "siqa")
+    put(project, "target_sets", TARGET, card)
+    copied: dict[str, Copied] = {}
+    for offer in offered.offers:
+        name = offer.id
+        overlap = {TARGET: 295 if name == "mmlu" else 0}
+        records: list[Any] = [factory.dataset_card(offer, overlap), ValidationChecks(())]
         if name == "boolq":
-            files["set_aside.json"] = {"reason": "boolq: expected at least 24 examples, found 3"}
-        write(project, "auxiliary_datasets", name, files)
-        if name != "boolq":
-            copied[name] = {"rows": 512, "copied": 0, "of": {}}
-            inputs = {f"auxiliary_datasets/{name}": sha(name), "base_model": sha("model")}
-            write(project, "gradient_sketches", name, {"sketch.safetensors": sketch()}, **inputs)
-    write(project, "target_sketches", TARGET, {"sketch.safetensors": sketch()})
-    copied["drugswap_generic"] |= {"copied": 207, "of": {"drugswap_brand": 207}}
-    write(project, "near_copies", "", {"copies.json": copied})
+            why = WhySetAside(reason="boolq: expected at least 24 examples, found 3")
+            put(project, "auxiliary_datasets", name, *records, why)
+            continue
+        put(project, "auxiliary_datasets", name, *records)
+        copied[name] = Copied(rows=512, copied=0, of={})
+        inputs = {
+            Input("auxiliary_datasets", name): sha(name),
+            Input("base_model", ""): sha("model"),
+        }
+        put(project, "gradient_sketches", name, factory.drawn_sketch(), inputs=inputs)
+    put(project, "target_sketches", TARGET, factory.drawn_sketch())
+    copied["drugswap_generic"] = Copied(rows=512, copied=207, of={"drugswap_brand": 207})
+    put(project, "near_copies", "", CopiesSummary(datasets=copied))
 
 
 def adapters(project: Project, rewarded: bool = False) -> None:
     """Write lora_adapter and evaluation of every policy: 180 items, paired."""
-    import pandas as pd
-
     rng = np.random.default_rng(1)
     tokens = rng.integers(1, 9, 180)
     hardness = rng.gamma(6, 1 / 6, 180)
     names = np.repeat(["mmlu_clinical", "boolq", "siqa"], 60)
     for place, (policy, loss) in enumerate(POLICIES.items()):
         nats = tokens * loss * hardness * rng.lognormal(0, 0.08, 180)
-        table = pd.DataFrame(
-            {
-                "id": [sha(str(i))[:16] for i in range(180)], "component": names,
-                "nats": nats, "tokens": tokens,
-                "correct": pd.array([True, False, None] * 60, "boolean"),
-            }
-        )  # fmt: skip
-        metrics = {"loss": loss, "tokens": int(tokens.sum()), "items": 180, "components": {},
-                   "accuracy": 0.41 + 0.02 * place, "accuracy_stderr": 0.037}  # fmt: skip
-        if rewarded:
-            metrics["reward"] = 0.25 + 0.125 * place
+        scores: dict[str, Any] = {"loss": loss, "accuracy": 0.41 + 0.02 * place}
+        scores |= {"reward": 0.25 + 0.125 * place} if rewarded else {}
         part = f"{TARGET}/{policy}"
-        write(project, "evaluation", part, {"items.parquet": table, "metrics.json": metrics})
+        put(project, "evaluation", part, *factory.evaluation(nats, tokens, names, **scores))
         curve = loss + 1.5 * np.exp(-np.arange(60) / 12) + 0.25 * rng.normal(size=60)
-        training = {
-            "steps": 60, "loss": [] if policy == "none" else curve.tolist(), "tokens": 9000,
-            "reward": [0.25, 0.5] if rewarded else [], "mix": {},
-            "examples": 0 if policy == "none" else 240,
-        }  # fmt: skip
-        write(project, "lora_adapter", part, {"training.json": training})
+        losses, rewards = [] if policy == "none" else curve.tolist(), [0.25, 0.5] * rewarded
+        put(project, "lora_adapter", part, factory.training(losses, rewards, steps=60))
 
 
-def settings(root: Path) -> Project:
+def settings(root: Path, **sections: dict[str, Any]) -> Project:
     """A project folder with nothing but its settings."""
-    params = {
-        "base_model": {"source": "SmolLM2-135M-Instruct"},
-        "offers": {"pool": "pools/demo.yaml"},
-        "target_sets": {
-            TARGET: {
-                "title": "A clinic's help desk",
-                "components": [{"name": "siqa", "source": "siqa.jsonl"}],
-            }
-        },
-        "kmm_weights": {"penalty": "price"},
-        "decision_outcome": {"resamples": 300},
-    }
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
-    return Project(root)
+    made: Project = factory.write_params(root, PARAMS, **sections)
+    return made
 
 
-def project(root: Path, rewarded: bool = False) -> Project:
+def project(
+    root: Path, rewarded: bool = False, resamples: int = 100, **sections: dict[str, Any]
+) -> Project:
     """Everything up to the evaluation; decision, outcome and report are left to make."""
-    made = settings(root)
+    made = settings(root, **sections)
     datasets(made)
-    subsets(made, valuation(made))
+    subsets(made, valuation(made, resamples=resamples))
     adapters(made, rewarded)
     return made

@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import factory  # type: ignore[import-not-found]
 import numpy as np
-import yaml
 
-from appraise.artifacts import write_arrays, write_json
-from appraise.project import Project, Recipe
+from appraise.project import Project
+from appraise.records.set_aside import WhySetAside
 
 D = 64
-ALIKE = {"fingerprint": "f" * 64, "projection": "countsketch", "dimension": D, "seed": 0}
 PRICES = {"a": 10.0, "a_b": 20.0, "c": 30.0, "d": 40.0}
+_TARGET = {"title": "T", "components": [{"name": "c", "source": "x.jsonl"}]}
+PARAMS: dict[str, Any] = {
+    "base_model": {"source": "m"},
+    "offers": {"pool": "pool.yaml"},
+    "target_sets": {"t": _TARGET, "u": _TARGET},
+    "dataset_values": {"bootstraps": 20},
+    "selected_subset": {"k": 2},
+}
 
 
 def rows(name: str, m: int = 24) -> np.ndarray:
@@ -24,44 +31,40 @@ def rows(name: str, m: int = 24) -> np.ndarray:
 
 
 def write_sketch(project: Project, noun: str, key: str, **changes: Any) -> None:
+    """Write a sketch; `rows`, or how it was made, changed as said."""
     array = changes.pop("rows", rows(key, 48 if noun == "target_sketches" else 24))
-    with project.writing(noun, key, Recipe("1", {})) as folder:
-        tokens = np.ones(len(array), dtype=np.int64)
-        arrays = {"rows": array, "loss": np.ones(len(array), np.float32), "tokens": tokens}
-        ids = [f"{key}{row}" for row in range(len(array))]
-        meta = ALIKE | {"example_ids": ids} | changes
-        write_arrays(folder / "sketch.safetensors", arrays, meta)
+    ids = [f"{key}{row}" for row in range(len(array))]
+    factory.put(project, noun, key, factory.sketch(array, ids, **({"dimension": D} | changes)))
 
 
 def set_aside(project: Project, key: str, reason: str = "too short") -> None:
-    with project.writing("gradient_sketches", key, Recipe("1", {})) as folder:
-        write_json(folder / "set_aside.json", {"reason": reason})
+    factory.put(project, "gradient_sketches", key, WhySetAside(reason=reason))
 
 
-def write_offers(project: Project, prices: dict[str, float], **changes: Any) -> None:
-    offers = [
-        {"id": name, "title": name, "price": price, "provider": f"owner of {name[0]}"}
-        for name, price in prices.items()
+def write_offers(
+    project: Project,
+    prices: dict[str, float],
+    terms: dict[str, dict[str, Any]] | None = None,
+    **changes: Any,
+) -> None:
+    """Write the offers at these prices, whatever they are.
+
+    Args:
+        terms: dataset → what is changed of its offer.
+        changes: of the pool.
+    """
+    found = [
+        factory.offer(name, provider=f"owner of {name[0]}", **(terms or {}).get(name, {}))
+        for name in prices
     ]
-    content = {"title": "pool", "currency": "EUR", "prices_are_examples": True, "offers": offers}
-    with project.writing("offers", "", Recipe("1", {})) as folder:
-        write_json(folder / "offers.json", content | {"set_aside": []} | changes)
+    priced = [offer.model_copy(update={"price": prices[offer.id]}) for offer in found]
+    factory.put(project, "offers", "", factory.offers(*priced, **({"title": "pool"} | changes)))
 
 
 def write_params(root: Path, **changes: dict[str, Any]) -> Project:
     """Write `params.yaml`, sections changed as said, and give the project anew."""
-    target = {"title": "T", "components": [{"name": "c", "source": "x.jsonl"}]}
-    params: dict[str, Any] = {
-        "base_model": {"source": "m"},
-        "offers": {"pool": "pool.yaml"},
-        "target_sets": {"t": target, "u": target},
-        "kmm_weights": {"bootstraps": 20},
-        "selected_subset": {"k": 2},
-    }
-    for section, change in changes.items():
-        params[section] = params.get(section, {}) | change
-    (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    return Project(root)
+    made: Project = factory.write_params(root, PARAMS, **changes)
+    return made
 
 
 def sketched(root: Path, **changes: dict[str, Any]) -> Project:

@@ -21,11 +21,12 @@ from small_project import (
     write_pool,
 )
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import OfferError
 from appraise.project import Project
+from appraise.records.offers import Offers
 from appraise.steps import auxiliary_datasets, offers, target_sets
-from appraise.steps.step import Made, run
+from appraise.steps.runner import Made, run
+from appraise.storage.files import read_json, read_table
 
 
 def make(project: Project) -> Made:
@@ -230,16 +231,16 @@ def test_same_bytes_whatever_the_order_of_rows_and_datasets(tmp_path: Path) -> N
     one, two = offer(tmp_path, "one", content), offer(tmp_path, "two", rows(20, "two"))
     make_with(project, one, two)
     before = [examples(project, key) for key in ("one", "two")]
-    files = [project.manifest("auxiliary_datasets", key)["files"] for key in ("one", "two")]
+    files = [project.manifest("auxiliary_datasets", key).files for key in ("one", "two")]
     random.Random(0).shuffle(content)
     make_with(project, two, offer(tmp_path, "one", content))
     after = [examples(project, key) for key in ("one", "two")]
     for old, new in zip(before, after, strict=True):
         assert old.equals(new)
     name = "examples.parquet"
-    assert project.manifest("auxiliary_datasets", "one")["files"][name] == files[0][name]
+    assert project.manifest("auxiliary_datasets", "one").files[name] == files[0][name]
     run(auxiliary_datasets.STEP, project, force=True)
-    assert project.manifest("auxiliary_datasets", "two")["files"] == files[1]
+    assert project.manifest("auxiliary_datasets", "two").files == files[1]
 
 
 def test_a_new_offer_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -314,14 +315,14 @@ def test_an_unknown_offer_has_a_clear_message(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     run(offers.STEP, project)
     with pytest.raises(OfferError, match="expected an offer 'none', found none"):
-        offers.read_offers(project)["none"]
+        project.read(Offers, "offers")["none"]
 
 
 def test_importing_the_steps_imports_nothing_heavy() -> None:
     code = (
         "import sys, appraise.steps.auxiliary_datasets, appraise.steps.target_sets;"
-        "heavy = {'torch', 'transformers', 'datasets', 'great_expectations', 'pandas', 'pyarrow',"
-        "'fsspec', 'tokenizers', 'license_expression'};"
+        "heavy = {'torch', 'transformers', 'peft', 'trl', 'lm_eval', 'datasets', 'matplotlib',"
+        "'great_expectations', 'pyscipopt', 'sklearn'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -333,7 +334,7 @@ def test_importing_the_steps_imports_nothing_heavy() -> None:
 
 def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> None:
     from appraise.examples.sources import read_rows
-    from appraise.params import Source
+    from appraise.settings.data import Source
 
     lines = [b'{"a": 1}', b'{"a": "' + b"x" * 3_000_000 + b'"}', b"", b'{"a": 2}']
     write_lines(tmp_path / "x.jsonl", lines)
@@ -347,8 +348,8 @@ def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> No
 def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> None:
     small_project(tmp_path)
     chosen = offer(tmp_path, "chosen", rows(30, "chosen"), choices="{options}")
-    told = [row | {"worse": f"no idea of {i}"} for i, row in enumerate(rows(30, "told"))]
-    worse = offer(tmp_path, "worse", told, rejected="{worse}")
+    stated = [row | {"worse": f"no idea of {i}"} for i, row in enumerate(rows(30, "stated"))]
+    worse = offer(tmp_path, "worse", stated, rejected="{worse}")
     one_choice = [row | {"options": row["answer"]} for row in rows(30, "single")]
     single = offer(tmp_path, "single", one_choice, choices="{options}")
     project = write_params(tmp_path)
@@ -359,9 +360,7 @@ def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> Non
         assert list(table.columns) == ["id", "prompt", "completion", "rejected"]
         assert (table["rejected"] != table["completion"]).all()
         assert (table["rejected"].str.len() > 0).all()
-    before = {
-        key: project.manifest("auxiliary_datasets", key)["files"] for key in ("chosen", "worse")
-    }
+    before = {key: project.manifest("auxiliary_datasets", key).files for key in ("chosen", "worse")}
     assert project.set_aside("auxiliary_datasets", "single") is None
 
     project = write_params(tmp_path, gradient_sketches=objective("grpo"))
@@ -370,13 +369,14 @@ def test_an_objective_of_pairs_sets_aside_what_gives_none(tmp_path: Path) -> Non
     make(project)
     reason = str(project.set_aside("auxiliary_datasets", "good"))
     assert (
-        "expected pairs of a better and a worse answer for the objective dpo, found nei" in reason
+        "expected pairs of a better and a worse answer, which gradient_sketches.objective "
+        "compares, found neither `rejected` nor `choices`" in reason
     )
     assert "add the template of the worse answer" in reason
     assert "30 no_preference" in str(project.set_aside("auxiliary_datasets", "single"))
     assert examples(project, "worse")["rejected"].str.startswith("no idea of ").all()
     for key, files in before.items():
-        found = project.manifest("auxiliary_datasets", key)["files"]
+        found = project.manifest("auxiliary_datasets", key).files
         assert found["examples.parquet"] == files["examples.parquet"], key
     assert make(project).made == ()
 

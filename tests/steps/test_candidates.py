@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sketched_project import D, write_offers, write_params, write_sketch
 
-from appraise.artifacts import read_arrays, read_json, read_table
-from appraise.errors import ArtifactError
+from appraise.errors import ArtifactError, SolverError
+from appraise.methods.questions import question_of
 from appraise.numerics import kernel
-from appraise.numerics.kmm import solve
+from appraise.numerics.kmm import solve_program
+from appraise.numerics.program import Program
+from appraise.numerics.valuation import weigh
 from appraise.project import Project
-from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.records.candidates import Candidates
+from appraise.steps import candidates, dataset_values, kernel_matrix
 from appraise.steps.candidates import STEP
-from appraise.steps.step import run
+from appraise.steps.runner import run
+from appraise.storage.files import read_arrays, read_json, read_table
 
 N = 160
 IDS = [f"d{i:03d}" for i in range(N)]
@@ -27,32 +32,106 @@ def drawn(i: int) -> np.ndarray:
     return (rng.normal(size=8) @ themes + 0.7 * rng.normal(size=(6, D))).astype(np.float32)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+PRICES = {name: 10.0 + i % 7 for i, name in enumerate(IDS)}
+
+
+def large_pool(root: Path, **asked: Any) -> Project:
+    """160 datasets of which 100 find room, those with sketches; nothing is made yet."""
     made = write_params(
-        tmp_path, candidates={"largest": 100}, kmm_weights={"bootstraps": 5, "penalty": "price"}
+        root,
+        candidates={"largest": 100},
+        kmm_weights={"penalty": "price"} | asked,
+        dataset_values={"bootstraps": 5},
     )
     for i, name in enumerate(IDS):
         write_sketch(made, "gradient_sketches", name, rows=drawn(i))
     for i, target in enumerate(("t", "u")):
         write_sketch(made, "target_sketches", target, rows=drawn(1000 + i))
-    write_offers(made, {name: 10.0 + i % 7 for i, name in enumerate(IDS)})
+    write_offers(made, PRICES)
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = large_pool(tmp_path)
     run(STEP, made)
     return made
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"rule": "number", "number": 25},
+        {"rule": "budget", "budget": 200.0, "penalty": "uniform"},
+        {"cap": 0.01, "penalty": "uniform"},
+        {"cap": 0.02, "caps": {"d003": 0.5}, "total": 1.0},
+        {"owner_cap": 0.4, "ridge": 0.5, "relative_lambda": 0.02},
+    ],
+    ids=str,
+)
+def test_the_proof_is_of_the_program_that_decides(tmp_path: Path, asked: dict[str, Any]) -> None:
+    made = large_pool(tmp_path, **asked)
+    for step in (STEP, kernel_matrix.STEP, dataset_values.STEP):
+        run(step, made)
+    G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
+    question = question_of(made.params.kmm_weights, IDS, list(PRICES.values()), ["owner of d"] * N)
+    content = read_json(made.open("candidates") / "candidates.json")
+    for i, target in enumerate(("t", "u")):
+        g = kernel.mean_gradient(drawn(1000 + i))
+        whole = weigh(G @ G.T, G @ g, float(g @ g), question)
+        table = read_table(made.open("dataset_values", f"{target}/kmm") / "weights.parquet")
+        found = dict(zip(table["id"], table["weight"], strict=True))
+        for name, weight in zip(IDS, whole.solution.weights, strict=True):
+            assert found.get(name, 0.0) == pytest.approx(weight, abs=1e-9)
+        proof = content["certificates"][target]
+        assert proof["lambda"] == pytest.approx(whole.lam.value, rel=1e-5)  # of float32
+        assert proof["positive"] == np.count_nonzero(whole.solution.weights)
+    screened = read_table(made.open("candidates") / "screened.parquet")
+    assert (screened["margin"] < screened["threshold"]).all()
+
+
+def test_every_setting_of_the_question_asks_for_new_candidates(project: Project) -> None:
+    assert run(STEP, project).made == ()
+    changes: list[dict[str, Any]] = [
+        {"cap": 0.3}, {"caps": {"d001": 0.1}}, {"owner_cap": 0.9}, {"total": 0.8}, {"ridge": 0.1},
+        {"rule": "number", "number": 5}, {"relative_lambda": 0.3}, {"penalty": "uniform"},
+    ]  # fmt: skip
+    for change in changes:
+        other = write_params(
+            project.root, candidates={"largest": 100},
+            kmm_weights={"penalty": "price"} | change,
+        )  # fmt: skip
+        assert not STEP.current(other, ""), change
+    unasked = {"bootstraps": 7, "confidence": 0.5, "seed": 3}
+    other = write_params(
+        project.root, candidates={"largest": 100}, kmm_weights={"penalty": "price"},
+        dataset_values=unasked,
+    )  # fmt: skip
+    assert STEP.current(other, "")
+
+
+def test_what_cannot_be_answered_names_the_target_and_the_way_out(tmp_path: Path) -> None:
+    made = large_pool(tmp_path, tolerance=1e-30)
+    with pytest.raises(SolverError, match=r"^candidates t: .* raise candidates\.largest to 160"):
+        run(STEP, made)
+    full = large_pool(tmp_path, cap=0.001, total=1.0)
+    with pytest.raises(SolverError, match="total: expected weights that can add up to 1"):
+        run(STEP, full)
+
+
 def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
-    chosen = candidates.candidates(project)
+    chosen = list(project.read(Candidates, "candidates").ids)
     assert len(chosen) == 100
     run(kernel_matrix.STEP, project)
-    run(kmm_weights.STEP, project)
+    run(dataset_values.STEP, project)
     G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
     prices = np.array([10.0 + i % 7 for i in range(N)])
     for i, target in enumerate(("t", "u")):
         g = kernel.mean_gradient(drawn(1000 + i))
         c, p = G @ g, prices / prices.mean()
-        whole = solve(G @ G.T, c, float(g @ g), lam=0.2 * (c / p).max(), penalties=p).weights
-        table = read_table(project.open("kmm_weights", target) / "weights.parquet")
+        program = Program(G @ G.T, c, float(g @ g), p)
+        whole = solve_program(program, 0.2 * (c / p).max()).weights
+        table = read_table(project.open("dataset_values", f"{target}/kmm") / "weights.parquet")
         found = dict(zip(table["id"], table["weight"], strict=True))
         assert set(found) == set(chosen)
         for name, weight in zip(IDS, whole, strict=True):
@@ -77,12 +156,12 @@ def test_a_newcomer_costs_one_mean_gradient(
     assert run(STEP, project).made == ()
     averaged: list[int] = []
     mean = kernel.mean_gradient
-    monkeypatch.setattr(kernel, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
+    monkeypatch.setattr(candidates, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
     write_sketch(project, "gradient_sketches", "new", rows=drawn(1000))
     write_offers(project, {**{name: 10.0 + i % 7 for i, name in enumerate(IDS)}, "new": 9.0})
     assert run(STEP, project).made == ("",)
     assert len(averaged) == 3, "the newcomer and two targets"
-    assert "new" in candidates.candidates(project), "it is the target's own data"
+    assert "new" in list(project.read(Candidates, "candidates").ids), "it is the target's own data"
 
 
 def test_a_small_pool_is_taken_whole_and_depends_on_no_prices(tmp_path: Path) -> None:
@@ -90,7 +169,7 @@ def test_a_small_pool_is_taken_whole_and_depends_on_no_prices(tmp_path: Path) ->
     for name in "ab":
         write_sketch(project, "gradient_sketches", name)
     run(STEP, project)
-    assert candidates.candidates(project) == ["a", "b"]
+    assert list(project.read(Candidates, "candidates").ids) == ["a", "b"]
     write_offers(project, {"a": 1.0, "b": 2.0})
     assert run(STEP, project).made == ()
     assert not (project.folder("candidates") / "gradients.safetensors").exists()

@@ -9,17 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from appraise.errors import ArtifactError
-from appraise.project import Project
-from appraise.steps import gradient_sketches
+from appraise.steps.gradient_sketches import check_room
+from appraise.steps.progress import Progress
 
 
 def test_no_room_is_said_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
-    gradient_sketches._check_room(Project(tmp_path), [1_000_000, 2_000_000], "gradient_sketches")
-    assert capsys.readouterr().err == "gradient_sketches: 2 to make, 3.0 MB\n"
+    progress = Progress("gradient_sketches", 2)
+    check_room(tmp_path, [1_000_000, 2_000_000], progress)
+    assert "gradient_sketches: 2 to make, 3.0 MB\n" in capsys.readouterr().err
     with pytest.raises(ArtifactError, match=r"expected room for 5.2 MB .* found 5.0 MB free"):
-        gradient_sketches._check_room(
-            Project(tmp_path), [1_000_000, 2_100_000], "gradient_sketches"
-        )
+        check_room(tmp_path, [1_000_000, 2_100_000], progress)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sketched_project import rows, set_aside, sketched, write_params, write_sketch
 
-from appraise.artifacts import read_arrays, read_json, sha256_file
 from appraise.errors import ArtifactError
 from appraise.numerics import kernel
 from appraise.project import Project
-from appraise.steps import candidates
+from appraise.steps import candidates, kernel_matrix
 from appraise.steps.kernel_matrix import STEP
-from appraise.steps.step import Made, run
+from appraise.steps.runner import Made, run
+from appraise.storage.files import read_arrays, read_json, sha256_file
 
 
 def read(project: Project) -> tuple[dict[str, np.ndarray], dict]:
@@ -54,9 +54,11 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[tuple[int
     averaged: list[int] = []
     products: list[tuple[int, int]] = []
     mean, inner = kernel.mean_gradient, kernel.inner_products
-    monkeypatch.setattr(kernel, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
+    monkeypatch.setattr(kernel_matrix, "mean_gradient", lambda *a: averaged.append(1) or mean(*a))
     monkeypatch.setattr(
-        kernel, "inner_products", lambda a, b: products.append((len(a), len(b))) or inner(a, b)
+        kernel_matrix,
+        "inner_products",
+        lambda a, b: products.append((len(a), len(b))) or inner(a, b),
     )
     return averaged, products
 

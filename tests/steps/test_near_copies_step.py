@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factory import changed  # type: ignore[import-not-found]
 from small_project import offer, rows, small_project, write_pool
 
-from appraise.artifacts import read_json, read_table
 from appraise.project import Project
+from appraise.records.copies import CopiesSummary
 from appraise.steps import auxiliary_datasets, gradient_sketches, near_copies, offers, target_sets
-from appraise.steps.step import run
+from appraise.steps.runner import run
+from appraise.storage.files import read_json, read_table
 
 
 def sentences(count: int, seed: int) -> list[dict[str, Any]]:
@@ -94,7 +96,7 @@ def test_what_costs_a_new_comparison(project: Project, tmp_path: Path) -> None:
 
 def test_a_sketch_depends_on_its_own_copies_only(project: Project, tmp_path: Path) -> None:
     before = {
-        key: gradient_sketches.STEP.recipe(project, key).settings["copied"]
+        key: gradient_sketches.STEP.recipe(project, key).facts["copied"]
         for key in ("first", "half", "other")
     }
     assert before["first"] == before["other"] != before["half"]
@@ -102,5 +104,18 @@ def test_a_sketch_depends_on_its_own_copies_only(project: Project, tmp_path: Pat
     write_pool(tmp_path, [*pool, offer(tmp_path, "new", shouted(sentences(16, 3)))])
     bring_up_to_date(project)
     assert summary(project)["new"]["of"] == {"other": 16}
-    after = {key: gradient_sketches.STEP.recipe(project, key).settings["copied"] for key in before}
+    after = {key: gradient_sketches.STEP.recipe(project, key).facts["copied"] for key in before}
     assert after == before
+
+
+def test_whose_rows_they_are_counts_for_the_sketch_too(project: Project) -> None:
+    """The reason of a refusal names them: it must not name a seller who has them no longer."""
+    before = {key: gradient_sketches.STEP.recipe(project, key) for key in ("first", "half")}
+    copies = project.read(CopiesSummary, "near_copies")
+    half = copies["half"]
+    assert list(half.of) == ["first"]
+    others = half.model_copy(update={"of": {"other": half.copied}})
+    changed(project, "near_copies", "", CopiesSummary(datasets={**copies.datasets, "half": others}))
+    after = {key: gradient_sketches.STEP.recipe(Project(project.root), key) for key in before}
+    assert after["first"] == before["first"]
+    assert after["half"] != before["half"]

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from small_project import offer, rows, small_project, write_pool
 
-from appraise.artifacts import read_json, write_json
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples.templates import RowTemplates
-from appraise.params import read_params
 from appraise.project import Project, Recipe
+from appraise.project.params import read_params
+from appraise.records.offers import Offers
 from appraise.steps import offers
-from appraise.steps.step import run
+from appraise.steps.runner import run
+from appraise.storage.files import read_json, write_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,11 +26,11 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
     """Why this offer, beside a good one, is set aside."""
     write_pool(project.root, [offer(project.root, "good"), bad])
     run(offers.STEP, project)
-    found = offers.read_offers(project)
+    found = project.read(Offers, "offers")
     assert [one.id for one in found.offers] == ["good"]
     assert len(found.set_aside) == 1
-    assert "\n" not in found.set_aside[0]["reason"]
-    return found.set_aside[0]["reason"]
+    assert "\n" not in found.set_aside[0].reason
+    return found.set_aside[0].reason
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_licences(tmp_path: Path, licence: str) -> None:
     project = small_project(tmp_path)
     write_pool(tmp_path, [offer(tmp_path, "good", licence=licence)])
     run(offers.STEP, project)
-    assert offers.read_offers(project)["good"].licence == licence
+    assert project.read(Offers, "offers")["good"].licence == licence
 
 
 @pytest.mark.parametrize(
@@ -168,4 +169,4 @@ def test_offers_of_an_earlier_version_are_one_line(tmp_path: Path) -> None:
     with project.writing("offers", "", Recipe("1", {})) as folder:
         write_json(folder / "offers.json", content)
     with pytest.raises(ArtifactError, match=r"order: .*; run `appraise offers` again"):
-        offers.read_offers(Project(tmp_path))
+        Project(tmp_path).read(Offers, "offers")

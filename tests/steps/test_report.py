@@ -7,16 +7,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import fabricated  # type: ignore[import-not-found]
+import factory  # type: ignore[import-not-found]
 import pytest
-import yaml
 from fabricated import TARGET
 
-from appraise.artifacts import read_arrays, read_json, read_table
+from appraise.policies import POLICIES
 from appraise.project import Project
+from appraise.records.copies import Copied, CopiesSummary
+from appraise.records.decision import Decision
+from appraise.records.subset import Subset
+from appraise.records.values import WeightsTable
+from appraise.review.summary import summary
 from appraise.steps import decision_outcome, valuation_decision
-from appraise.steps.report import STEP, standing, verdict_sentence
-from appraise.steps.step import run
-from appraise.summary import summary
+from appraise.steps.report import STEP
+from appraise.steps.runner import run
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -54,11 +58,23 @@ class Outline(HTMLParser):
             self.text += " " + data
 
 
-def finished(root: Path) -> Project:
-    project: Project = fabricated.project(root)
+def made(project: Project) -> str:
+    """The page of a project, made with what stands before it."""
     for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):
         run(step, project)
+    return (project.open(STEP.noun, TARGET) / "report.html").read_text(encoding="utf-8")
+
+
+def finished(root: Path) -> Project:
+    project: Project = fabricated.project(root)
+    made(project)
     return project
+
+
+def outlined(html: str) -> Outline:
+    parser = Outline()
+    parser.feed(html)
+    return parser
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +89,7 @@ def html(project: Project) -> str:
 
 @pytest.fixture(scope="module")
 def outline(html: str) -> Outline:
-    parser = Outline()
-    parser.feed(html)
-    return parser
+    return outlined(html)
 
 
 def words(text: str) -> str:
@@ -105,15 +119,15 @@ def test_the_answer_comes_first(outline: Outline) -> None:
 
 
 def test_every_decision_is_shown_with_its_reason(project: Project, outline: Outline) -> None:
-    decision = read_json(project.open("valuation_decision", TARGET) / "decision.json")
+    decision = Decision.read(project.open("valuation_decision", TARGET))
     text = words(outline.text)
-    for item in [*decision["bought"], *decision["refused"]]:
-        assert words(item["title"]) in text
-        assert words(item["reason"]) in text
-    for item in decision["set_aside"]:
-        assert item["reason"] in text
-    assert decision["decision_id"] in text
-    for name, content in decision["evidence"].items():
+    for item in decision.valued():
+        assert words(item.title) in text
+        assert words(item.reason) in text
+    for aside in decision.set_aside:
+        assert aside.reason in text
+    assert decision.decision_id in text
+    for name, content in decision.evidence.items():
         assert name in text
         assert content in text
 
@@ -125,66 +139,81 @@ def test_same_inputs_same_bytes(project: Project, tmp_path: Path) -> None:
 
 def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    folder = project.open("kmm_weights", TARGET)
-    table = read_table(folder / "weights.parquet")
+    table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
     zero = dict.fromkeys(("weight", "low", "high", "chosen_probability", "signed_weight"), 0.0)
-    table = table.assign(**zero, covered_by="[]", walk_away_price=None)
-    files = {
-        "weights.parquet": table,
-        "certificate.json": read_json(folder / "certificate.json"),
-        "path.safetensors": read_arrays(folder / "path.safetensors"),
-        **{name: read_table(folder / name) for name in ("path.parquet", "owners.parquet")},
-    }
-    fabricated.write(project, "kmm_weights", TARGET, files)
+    nothing = WeightsTable(table.assign(**zero, covered_by="[]", walk_away_price=None))
+    factory.changed(project, "dataset_values", f"{TARGET}/kmm", nothing)
     for policy in fabricated.POLICIES:
         part = f"{TARGET}/{policy}"
-        subset = read_json(project.open("selected_subset", part) / "subset.json")
-        subset |= fabricated.alternatives(list(fabricated.DATASETS), [])
-        subset |= {"datasets": [], "cost": 0}
-        fabricated.write(project, "selected_subset", part, {"subset.json": subset})
-        fabricated.write(
-            project, "lora_adapter", part, {"training.json": {"loss": [], "reward": []}}
-        )
-    for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):
-        run(step, project)
-    page = (project.folder(STEP.noun, TARGET) / "report.html").read_text()
+        subset = Subset.read(project.open("selected_subset", part))
+        beyond = fabricated.alternatives(list(fabricated.DATASETS), [])
+        none = subset.model_copy(update={"datasets": (), "cost": 0.0, "alternatives": beyond})
+        factory.put(project, "selected_subset", part, none)
+        factory.put(project, "lora_adapter", part, factory.training())
+    page = made(project)
     assert "Buy nothing: no dataset on offer earns its place." in page
     assert "We would pay up to" not in page
-
-
-PAIR = {"a": "kmm", "b": "random", "difference": -0.2, "low": -0.3, "high": -0.1}
-
-
-def test_verdicts_are_said_in_words() -> None:
-    assert verdict_sentence(PAIR) == "Better than “drawn at random”: its loss is lower by 0.20."
-    worse = {**PAIR, "difference": 0.2, "low": 0.1, "high": 0.3}
-    assert verdict_sentence(worse) == "Worse than “drawn at random”: its loss is higher by 0.20."
-    even = {**PAIR, "high": 0.1}
-    assert verdict_sentence(even).startswith("No detectable difference from “drawn at random”")
-    assert standing([PAIR, {**even, "b": "one_step"}, {**worse, "b": "all"}]) == (
-        "It is better than “drawn at random”. No difference from “best one by one” could be "
-        "detected. It is worse than “everything”."
-    )
 
 
 def test_the_page_is_current_until_something_it_shows_changes(tmp_path: Path) -> None:
     project = finished(tmp_path)
     assert run(STEP, project).made == ()
-    part = f"{TARGET}/kmm"
-    training = {"loss": [3.0, 2.0], "reward": []}
-    fabricated.write(project, "lora_adapter", part, {"training.json": training})
+    factory.put(project, "lora_adapter", f"{TARGET}/kmm", factory.training([3.0, 2.0]))
     assert run(STEP, project).made == (TARGET,)
 
 
 def test_without_a_bootstrap_there_are_no_intervals_and_no_failure(tmp_path: Path) -> None:
-    fabricated.project(tmp_path)
-    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    params["kmm_weights"]["bootstraps"] = 0
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    project = Project(tmp_path)
-    for step in (valuation_decision.STEP, decision_outcome.STEP, STEP):
-        run(step, project)
-    page = (project.folder(STEP.noun, TARGET) / "report.html").read_text()
+    changes = {"dataset_values": {"bootstraps": 0}}
+    project = fabricated.project(tmp_path, resamples=0, **changes)
+    page = made(project)
     assert "not by chance" not in page
     assert "(– to –)" in page
     assert summary(project, TARGET)
+
+
+OF_A_PROGRAM = (
+    "Proof of optimum",
+    "deserve a share",
+    "ideal mix",
+    "Covered",
+    "We would pay up to",
+    "How we know that this is the optimum",
+    "If we were stricter",
+    "What more money would buy",
+    "What it would add",
+    "Chosen when resampled",
+    "(– to –)",
+)
+
+
+def test_a_decision_by_alignment_shows_what_alignment_can_say(tmp_path: Path) -> None:
+    project = fabricated.project(tmp_path, selected_subset={"decide_by": "one_step"})
+    page = made(project)
+    outline = outlined(page)
+    text = words(outline.text)
+    assert outline.open == []
+    assert "None" not in text
+    assert [said for said in OF_A_PROGRAM if said in text] == []
+    decision = Decision.read(project.open("valuation_decision", TARGET))
+    for item in decision.valued():
+        assert words(item.reason) in text
+    assert "ranked by alignment, each looked at by itself" in text
+    assert "This decision one_step · the datasets bought above" in text
+    assert f"It is worse than “{POLICIES['kmm'].title.lower()}”" in text
+    assert page.count('class="ours"') == 1
+    assert "How sure the weights are" not in text
+    assert "alignment (filled: bought; line: interval)" in page
+
+
+def test_of_a_program_is_what_the_page_by_kmm_says(outline: Outline) -> None:
+    text = words(outline.text)
+    assert [said for said in OF_A_PROGRAM[:-1] if said not in text] == []
+
+
+def test_rows_that_others_had_name_who_had_most_of_them(tmp_path: Path) -> None:
+    project = fabricated.project(tmp_path)
+    summary_ = CopiesSummary.read(project.open("near_copies"))
+    of = {"asdiv": 3, "mmlu": 40, "piqa": 5}
+    copied = summary_.datasets | {"obqa": Copied(rows=512, copied=48, of=of)}
+    factory.put(project, "near_copies", "", CopiesSummary(datasets=copied))
+    assert "48 of OpenBookQA (first in mmlu )" in words(outlined(made(project)).text)

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from sketched_project import PRICES, sketched, write_offers, write_params
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, ParamsError
+from appraise.policies import POLICIES
+from appraise.policies.by_value import by_value
 from appraise.project import Project
-from appraise.steps import candidates, kernel_matrix, kmm_weights
+from appraise.steps import candidates, dataset_values, kernel_matrix
+from appraise.steps.runner import run
 from appraise.steps.selected_subset import STEP
-from appraise.steps.step import run
+from appraise.storage.files import read_json, read_table
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def project(tmp_path: Path) -> Project:
     made = sketched(tmp_path)
     run(candidates.STEP, made)
     run(kernel_matrix.STEP, made)
-    run(kmm_weights.STEP, made)
+    run(dataset_values.STEP, made)
     return made
 
 
@@ -36,7 +38,7 @@ def test_a_partition_for_each_target_and_policy(project: Project) -> None:
 
 def test_what_each_policy_buys(project: Project) -> None:
     run(STEP, project)
-    table = read_table(project.open("kmm_weights", "t") / "weights.parquet")
+    table = read_table(project.open("dataset_values", "t/kmm") / "weights.parquet")
     for policy, score in (("kmm", "weight"), ("one_step", "cosine")):
         best = table[table[score] > 0].sort_values(score, ascending=False)["id"].head(2)
         found = subset(project, policy)
@@ -94,6 +96,32 @@ def test_only_the_random_policy_depends_on_the_seed(project: Project, tmp_path: 
     assert run(STEP, project).made == ("t/random", "u/random")
 
 
+def test_the_policy_that_decides_says_what_would_have_to_change(
+    project: Project, tmp_path: Path
+) -> None:
+    run(STEP, project)
+    changed = {"k": 2, "decide_by": "one_step"}
+    project = write_params(tmp_path, selected_subset=changed)
+    assert run(STEP, project).made == ("t/kmm", "t/one_step", "u/kmm", "u/one_step")
+    assert "changes" not in subset(project, "kmm")
+    decided = subset(project, "one_step")
+    assert set(decided["changes"]) == set(PRICES) - set(decided["datasets"])
+    assert decided["frontier"][-1]["datasets"] == decided["datasets"]
+    assert {point["objective"] for point in decided["frontier"]} == {None}
+    assert decided["shadow_price"] is None
+
+
+def test_a_policy_that_is_registered_buys(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_cosine = by_value("mine", title="Mine", meaning="whatever I like", method="alignment")
+    monkeypatch.setitem(POLICIES, "mine", by_cosine)
+    changed = {"k": 2, "policies": ["kmm", "mine", "one_step"]}
+    project = write_params(tmp_path, selected_subset=changed)
+    run(STEP, project)
+    assert subset(project, "mine")["datasets"] == subset(project, "one_step")["datasets"]
+
+
 def test_a_new_title_costs_nothing(project: Project) -> None:
     run(STEP, project)
     write_offers(project, PRICES, title="renamed")
@@ -102,7 +130,9 @@ def test_a_new_title_costs_nothing(project: Project) -> None:
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     project = sketched(tmp_path)
-    with pytest.raises(ArtifactError, match="run `appraise kmm-weights` first"):
+    run(candidates.STEP, project)
+    run(kernel_matrix.STEP, project)
+    with pytest.raises(ArtifactError, match="run `appraise dataset-values` first"):
         run(STEP, project)
     with pytest.raises(ParamsError, match=r"found '\.\./kmm'"):
         run(STEP, project, ["../kmm"])

@@ -15,12 +15,13 @@ from small_project import (
     write_params,
 )
 
-from appraise.artifacts import read_json, read_table
 from appraise.errors import ArtifactError, OfferError
 from appraise.examples.overlap import normalise
 from appraise.project import Project
+from appraise.records.fingerprints import Fingerprints
 from appraise.steps import target_sets
-from appraise.steps.step import run
+from appraise.steps.runner import run
+from appraise.storage.files import read_json, read_table
 
 COMPONENT = {
     "name": "desk",
@@ -123,10 +124,10 @@ def test_components_do_not_share_prompts_between_splits(tmp_path: Path) -> None:
 def test_sizes_do_not_change_what_the_pool_is_compared_with(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     run(target_sets.STEP, project)
-    before = project.content("target_sets", "desk", file=target_sets.FINGERPRINTS)
+    before = project.content("target_sets", "desk", file=Fingerprints.FILE)
     project = with_components(tmp_path, COMPONENT, value=3, test=12, seed=5)
     assert run(target_sets.STEP, project).made == ("desk",)
-    assert project.content("target_sets", "desk", file=target_sets.FINGERPRINTS) == before
+    assert project.content("target_sets", "desk", file=Fingerprints.FILE) == before
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_the_tokenizer_is_needed_whole(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     path = project.folder("base_model") / "tokenizer.json"
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"expected tokenizer\.json with SHA-256"):
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected SHA-256 .* damaged"):
         run(target_sets.STEP, project)
 
 
@@ -193,10 +194,10 @@ def test_an_objective_of_pairs_needs_pairs(tmp_path: Path) -> None:
 def test_pairs_are_the_same_whatever_the_objective(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     run(target_sets.STEP, project)
-    before = project.manifest("target_sets", "desk")["files"]
+    before = project.manifest("target_sets", "desk").files
     project = write_params(tmp_path, gradient_sketches=objective("dpo"))
     assert run(target_sets.STEP, project).made == ("desk",)
-    assert project.manifest("target_sets", "desk")["files"] == before
+    assert project.manifest("target_sets", "desk").files == before
 
 
 def test_a_worse_answer_that_is_none_and_one_that_is_too_long(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_rows_that_where_leaves_out_may_be_in_the_pool(tmp_path: Path) -> None:
     run(target_sets.STEP, project)
     folder = project.open("target_sets", "desk")
     assert read_json(folder / "card.json")["components"][0]["rows"] == TARGET_ROWS / 2
-    known = set(read_table(folder / target_sets.FINGERPRINTS)["fingerprint"])
+    known = set(read_table(folder / Fingerprints.FILE)["fingerprint"])
     even, odd = (
         known_fingerprints(f"{row['question']}\n{row['options']}" for row in content[start::2])
         for start in (0, 1)

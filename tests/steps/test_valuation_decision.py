@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import fabricated  # type: ignore[import-not-found]
+import factory  # type: ignore[import-not-found]
+import jsonschema
 import pytest
 from fabricated import DATASETS, TARGET
 
-from appraise.artifacts import read_json, read_table, sha256_json
 from appraise.errors import ArtifactError
 from appraise.project import Project
-from appraise.steps.step import run
+from appraise.records.decision import Decision, json_schema
+from appraise.records.values import WeightsTable
+from appraise.steps.runner import run
 from appraise.steps.valuation_decision import STEP
+from appraise.storage.files import read_json, sha256_json
+
+
+def decided(project: Project) -> Decision:
+    run(STEP, project)
+    return Decision.read(project.open(STEP.noun, TARGET))
 
 
 @pytest.fixture(scope="module")
@@ -26,57 +33,75 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def decision(project: Project) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(project.open(STEP.noun, TARGET) / "decision.json")
-    return found
+def decision(project: Project) -> Decision:
+    return decided(project)
 
 
-def test_the_id_is_the_hash_of_all_the_rest(decision: dict[str, Any]) -> None:
-    rest = {name: value for name, value in decision.items() if name != "decision_id"}
-    assert decision["decision_id"] == sha256_json(rest)
+@pytest.fixture(scope="module")
+def by_rank(tmp_path_factory: pytest.TempPathFactory) -> Decision:
+    """A decision by alignment, a method that has values and no program."""
+    root = tmp_path_factory.mktemp("by_rank")
+    return decided(fabricated.project(root, selected_subset={"decide_by": "one_step"}))
+
+
+def test_the_id_is_the_hash_of_all_the_rest(project: Project, decision: Decision) -> None:
+    rest = read_json(project.open(STEP.noun, TARGET) / "decision.json")
+    assert rest.pop("decision_id") == decision.decision_id == sha256_json(rest)
+    assert decision.own_id() == decision.decision_id
     rest["cost"] += 1
-    assert decision["decision_id"] != sha256_json(rest)
+    assert decision.decision_id != sha256_json(rest)
 
 
-def test_every_dataset_is_bought_refused_or_set_aside(decision: dict[str, Any]) -> None:
-    bought = [item["id"] for item in decision["bought"]]
-    refused = [item["id"] for item in decision["refused"]]
-    assert sorted([*bought, *refused]) == sorted(DATASETS)
-    assert bought == decision["policies"]["kmm"]["datasets"]
-    assert decision["cost"] == sum(item["price"] for item in decision["bought"])
-    assert {item["id"]: item["step"] for item in decision["set_aside"]} == {
+def test_it_is_what_its_published_schema_says(project: Project, by_rank: Decision) -> None:
+    content = read_json(project.open(STEP.noun, TARGET) / "decision.json")
+    assert content["schema"] == "appraise/decision/4"
+    assert "mlflow" not in content, "what a recorder knows is not in the decision"
+    for found in (content, by_rank.as_json()):
+        jsonschema.Draft202012Validator(json_schema()).validate(found)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(found | {"cost": "330 USD"}, json_schema())
+
+
+def test_every_dataset_is_bought_refused_or_set_aside(decision: Decision) -> None:
+    refused = [item.id for item in decision.refused]
+    assert sorted([*decision.bought_ids, *refused]) == sorted(DATASETS)
+    assert (decision.policy, decision.method) == ("kmm", "kmm")
+    assert tuple(decision.bought_ids) == decision.policies["kmm"].datasets
+    assert decision.cost == sum(item.price for item in decision.bought)
+    assert {item.id: item.step for item in decision.set_aside} == {
         "../../x": "offers",
         "boolq": "auxiliary_datasets",
     }
 
 
-def test_each_refusal_has_the_reason_that_its_numbers_give(decision: dict[str, Any]) -> None:
-    kinds = {item["id"]: item["reason_kind"] for item in decision["refused"]}
+def test_each_refusal_has_the_reason_that_its_numbers_give(decision: Decision) -> None:
+    kinds = {item.id: item.reason_kind for item in decision.refused}
     assert kinds["logiqa"] == "beyond_k"
     assert kinds["abstract_narrative"] == "harmful"
     assert kinds["fiqa"] == "unrelated"
     assert kinds["asdiv"] == "weak"
     assert kinds["consumer_contracts"] == "covered"
-    for item in decision["refused"]:
-        if item["reason_kind"] == "covered":
-            assert item["margin"] <= item["threshold"] < item["alignment"]
+    for item in decision.refused:
+        if item.reason_kind == "covered":
+            assert item.explained.margin <= item.explained.threshold < item.alignment
 
 
-def test_what_covers_a_refused_dataset_adds_up(decision: dict[str, Any]) -> None:
-    for item in decision["refused"]:
-        covered = sum(other["amount"] for other in item["covered_by"])
-        if item["weight"] == 0:
-            assert covered == pytest.approx(item["alignment"] - item["margin"], abs=1e-12)
-        assert item["id"] not in {other["id"] for other in item["covered_by"]}
+def test_what_covers_a_refused_dataset_adds_up(decision: Decision) -> None:
+    for item in decision.refused:
+        covered = sum(other.amount for other in item.explained.covered_by)
+        if item.weight == 0:
+            expected = item.alignment - item.explained.margin
+            assert covered == pytest.approx(expected, abs=1e-12)
+        assert item.id not in {other.id for other in item.explained.covered_by}
 
 
 def test_evidence_names_what_was_read_and_what_that_was_made_from(
-    project: Project, decision: dict[str, Any]
+    project: Project, decision: Decision
 ) -> None:
-    evidence = decision["evidence"]
+    evidence = decision.evidence
     assert evidence["kernel_matrix"] == project.content("kernel_matrix")
     assert evidence["auxiliary_datasets/csqa"] == project.content("auxiliary_datasets", "csqa")
-    assert evidence["base_model"] == fabricated.sha("model")  # through the sketches' manifests
+    assert evidence["base_model"] == factory.sha("model")  # through the sketches' manifests
     assert "gradient_sketches/boolq" not in evidence
     assert "gradient_sketches/csqa/x" not in evidence  # a file of what is named as a whole
     assert all(len(content) == 64 for content in evidence.values())
@@ -102,30 +127,70 @@ def test_a_dataset_that_may_not_be_bought_says_so(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
     barred = {"csqa": "licence CC-BY-NC-4.0 forbids commercial use"}
     fabricated.subsets(project, fabricated.valuation(project), barred)
-    run(STEP, project)
-    decision = read_json(project.folder(STEP.noun, TARGET) / "decision.json")
-    refused = {item["id"]: item for item in decision["refused"]}
-    assert refused["csqa"]["reason_kind"] == "ineligible"
-    assert "forbids commercial use" in refused["csqa"]["reason"]
+    refused = {item.id: item for item in decided(project).refused}
+    assert refused["csqa"].reason_kind == "ineligible"
+    assert "forbids commercial use" in refused["csqa"].reason
 
 
 def test_without_prices_in_the_penalty_there_is_no_price_to_walk_away_from(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    folder = project.open("kmm_weights", TARGET)
-    table = read_table(folder / "weights.parquet").assign(walk_away_price=math.nan)
-    certificate = read_json(folder / "certificate.json")
-    files = {"weights.parquet": table, "certificate.json": certificate}
-    files |= {name: read_table(folder / name) for name in ("path.parquet", "owners.parquet")}
-    fabricated.write(project, "kmm_weights", TARGET, files)
-    run(STEP, project)
-    text = (project.folder(STEP.noun, TARGET) / "decision.json").read_text()
-    assert all(item["walk_away_price"] is None for item in json.loads(text)["refused"])
+    table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
+    unpriced = WeightsTable(table.assign(walk_away_price=math.nan))
+    factory.changed(project, "dataset_values", f"{TARGET}/kmm", unpriced)
+    assert all(item.walk_away_price is None for item in decided(project).refused)
 
 
 def test_weights_of_another_pool_are_refused(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    content = fabricated.offers()
-    content["offers"] = [offer for offer in content["offers"] if offer["id"] != "csqa"]
-    fabricated.write(project, "offers", "", {"offers.json": content})
+    factory.put(project, "offers", "", fabricated.pool(without=["csqa"]))
     with pytest.raises(ArtifactError, match="offers of the same datasets, found csqa in some only"):
         run(STEP, project)
+
+
+def test_without_resamples_no_interval_is_claimed(tmp_path: Path) -> None:
+    decision = decided(fabricated.project(tmp_path, resamples=0))
+    assert all(item.uncertainty is None for item in decision.valued())
+    kinds = {item.id: item.reason_kind for item in decision.refused}
+    assert kinds["abstract_narrative"] == "points_away", "harmful needs an interval"
+
+
+def test_a_method_without_a_program_proves_and_prices_nothing(by_rank: Decision) -> None:
+    assert (by_rank.policy, by_rank.method) == ("one_step", "alignment")
+    assert by_rank.certificate is by_rank.reached is by_rank.families is None
+    for item in by_rank.valued():
+        assert item.explained is item.uncertainty is item.walk_away_price is item.cut is None
+        assert item.weight == item.alignment
+    for owner in by_rank.owners:
+        assert owner.weight is owner.value is owner.value_in_money is None
+        assert owner.datasets
+    assert {item.remedy for item in by_rank.refused} == {""}
+
+
+def test_its_reasons_are_ranks(by_rank: Decision) -> None:
+    assert [item.rank for item in by_rank.bought] == [1, 2, 3]
+    assert [item.reason for item in by_rank.bought] == [
+        "It comes 1st of 16 by alignment.",
+        "It comes 2nd of 16 by alignment.",
+        "It comes 3rd of 16 by alignment.",
+    ]
+    fourth, *_, last = by_rank.refused
+    assert (fourth.rank, fourth.reason_kind) == (4, "beyond_k")
+    assert fourth.reason == "It comes 4th of 16 by alignment; three were bought."
+    assert last.rank == 16
+
+
+def test_what_may_not_be_bought_says_so_by_any_method(tmp_path: Path) -> None:
+    project = fabricated.project(tmp_path, selected_subset={"decide_by": "one_step"})
+    fabricated.subsets(project, fabricated.valuation(project), {"csqa": "of another licence"})
+    refused = {item.id: item for item in decided(project).refused}
+    assert refused["csqa"].reason_kind == "ineligible"
+    assert refused["csqa"].reason == "It may not be bought: of another licence."
+
+
+def test_a_policy_that_looks_at_no_value_decides_too(tmp_path: Path) -> None:
+    """Its datasets stand in the order in which they were drawn."""
+    decision = decided(fabricated.project(tmp_path, selected_subset={"decide_by": "random"}))
+    assert (decision.policy, decision.method) == ("random", None)
+    assert decision.bought_ids == ["asdiv", "piqa", "truthfulqa"]
+    assert decision.bought[1].reason == "It comes 2nd of 16."
+    assert decision.certificate is None

@@ -1,4 +1,4 @@
-"""Choices: parted from each other, matched with the answer, and a wrong one drawn for a pair."""
+"""Choices: split from a text, matched with the answer, and a wrong one drawn for a pair."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from appraise.examples.example import Example
 from appraise.examples.overlap import normalise
 
 _LABEL = re.compile(r"([A-Z])[.:)]\s")
@@ -46,8 +47,13 @@ def answer_of(completion: str, choices: tuple[str, ...]) -> int | None:
 
 
 def differs(completion: str, rejected: str | None) -> bool:
-    """Whether there is a worse answer, and it is another one than the completion."""
+    """Whether there is a worse answer that differs from the completion."""
     return bool(rejected) and normalise(str(rejected)) != normalise(completion)
+
+
+def is_pair(example: Example) -> bool:
+    """Whether an example has two different answers, a better and a worse one."""
+    return differs(example.completion, example.rejected)
 
 
 def wrong_choice(identity: str, completion: str, choices: Iterable[str], seed: int) -> str | None:

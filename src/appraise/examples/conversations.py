@@ -1,7 +1,8 @@
 """Conversations: lists of messages, in the layouts in which chat sets come.
 
-Of a message its role and its text count, nothing else. A conversation stands in a table of
-examples as the JSON of its messages: `[{"role": "user", "content": "…"}]`.
+Of a message its role and its text count, nothing else. A conversation is hashed, compared and
+written to a table as the JSON of its messages: `[{"role": "user", "content": "…"}]`. Whether a
+prompt is one is a matter of its type; no function here looks at a text to find out.
 """
 
 from __future__ import annotations
@@ -11,63 +12,88 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Messages = list[dict[str, str]]
+from appraise.examples.example import Conversation, Message, Prompt
 
 ASSISTANT, USER = "assistant", "user"
 _LAYOUTS = (("role", "content"), ("from", "value"))  # the hub's own, and ShareGPT's
+_KEYS = tuple(key for layout in _LAYOUTS for key in layout)
 _ROLES = {"human": USER, "gpt": ASSISTANT}
-_START = re.compile(r'\s*\[\s*\{\s*"(role|content|from|value)"')
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # JSON would hide a NUL behind its escape
 
 
-def conversation(value: Any) -> Messages | None:
-    """The messages in a row's column, which holds a list of them or its JSON; None: it does not."""
+def conversation(value: Any) -> Conversation | None:
+    """The conversation that a column of a row holds, as a list of messages or as its JSON.
+
+    None when there is anything else in it, or a message without a role.
+    """
     if isinstance(value, str):
         value = _parsed(value)
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
         return None
     messages = [_message(item) for item in value]
-    found = [message for message in messages if message is not None]
-    return found if found and len(found) == len(messages) else None
+    whole = tuple(message for message in messages if message is not None)
+    return Conversation(whole) if whole and len(whole) == len(messages) else None
 
 
 def _parsed(text: str) -> Any:
-    if not _START.match(text):
-        return None
+    """The list that a text is the JSON of, if its first object begins as a message does.
+
+    Other JSON is an answer in JSON, and may well have a `role` among its keys.
+    """
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    first = value[0] if isinstance(value, list) and value else None
+    return value if isinstance(first, dict) and next(iter(first), None) in _KEYS else None
 
 
-def _message(item: Any) -> dict[str, str] | None:
-    """A message as role and content; None when it is none. A call of a tool has no content."""
+def _message(item: Any) -> Message | None:
+    """A message, or None when it is none. A call of a tool has no content."""
     if not isinstance(item, Mapping):
         return None
     for role_key, content_key in _LAYOUTS:
         role, content = item.get(role_key), item.get(content_key)
         if isinstance(role, str) and (content is None or isinstance(content, str)):
             content = _NO_TEXT.sub("\ufffd", content or "").strip()
-            return {"role": _ROLES.get(role, role), "content": content}
+            return Message(_ROLES.get(role, role), content)
     return None
 
 
-def last_answer(messages: Messages) -> tuple[Messages, str]:
-    """The messages before the assistant's last one, and its content; ([], "") without any."""
-    places = [at for at, message in enumerate(messages) if message["role"] == ASSISTANT]
+def last_answer(messages: Conversation) -> tuple[Prompt, str]:
+    """What comes before the assistant's last message, and its content.
+
+    The empty text stands for what is not there: ("", "") without an answer of the assistant.
+    """
+    turns = messages.messages
+    places = [place for place, message in enumerate(turns) if message.role == ASSISTANT]
     if not places:
-        return [], ""
-    return messages[: places[-1]], messages[places[-1]]["content"]
+        return "", ""
+    before = turns[: places[-1]]
+    return Conversation(before) if before else "", turns[places[-1]].content
 
 
-def as_prompt(messages: Messages) -> str:
-    """Messages as a prompt: their JSON, one text for each conversation; none give no text."""
-    return json.dumps(messages, ensure_ascii=False) if messages else ""
+def as_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """A prompt as chat templates take it; a text is what the user says."""
+    turns = (Message(USER, prompt),) if isinstance(prompt, str) else prompt.messages
+    return [{"role": message.role, "content": message.content} for message in turns]
 
 
-def messages_of(prompt: str) -> Messages | None:
-    """The messages of a prompt that is a conversation; None of one that is plain text."""
-    if not prompt.startswith('[{"role": "'):
-        return None
-    messages = conversation(prompt)
-    return messages if messages and as_prompt(messages) == prompt else None
+def text_of(prompt: Prompt) -> str:
+    """The text that stands for a prompt in hashes and tables: itself, or a conversation's JSON."""
+    if isinstance(prompt, str):
+        return prompt
+    return json.dumps(as_messages(prompt), ensure_ascii=False)
+
+
+def conversation_of(text: str) -> Conversation:
+    """The conversation of which `text_of` made this text.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        turns = tuple(Message(turn["role"], turn["content"]) for turn in json.loads(text))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no list of messages: {error}") from None
+    return Conversation(turns)

@@ -17,9 +17,9 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from appraise.artifacts import TEMPORARY, sha256_file, sync
 from appraise.errors import AppraiseError, ArtifactError, ParamsError
-from appraise.params import describe
+from appraise.settings.section import describe
+from appraise.storage.files import TEMPORARY, sha256_file, sync
 
 LIST = Path("pools") / "downloads.yaml"
 FOLDER = "downloads"
@@ -81,12 +81,12 @@ def _fetch(download: Download, folder: Path) -> None:
         _pip_download(download, Path(aside))
         path = Path(aside) / download.file
         if not path.is_file():
-            found = ", ".join(sorted(file.name for file in Path(aside).iterdir())) or "nothing"
-            raise ArtifactError(f"{download.package}: expected {download.file}, found {found}")
-        found = sha256_file(path)
-        if found != download.sha256:
+            files = ", ".join(sorted(file.name for file in Path(aside).iterdir())) or "nothing"
+            raise ArtifactError(f"{download.package}: expected {download.file}, found {files}")
+        digest = sha256_file(path)
+        if digest != download.sha256:
             raise ArtifactError(
-                f"{download.file}: expected SHA-256 {download.sha256[:12]}…, found {found[:12]}…; "
+                f"{download.file}: expected SHA-256 {download.sha256[:12]}…, found {digest[:12]}…; "
                 "the download is damaged or was exchanged: try again, and do not use this file"
             )
         sync(path)

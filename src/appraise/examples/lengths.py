@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from appraise.artifacts import sha256_file
-from appraise.errors import ArtifactError
-from appraise.examples.conversations import messages_of
-from appraise.examples.templates import Example
-from appraise.language_model.prompts import plain_texts
-from appraise.params import BaseModelParams
-from appraise.project import Project
+from tokenizers import Tokenizer
+
+from appraise.examples.example import Example, Prompt
+from appraise.examples.plain import measured_text
+from appraise.settings.model import BaseModelParams
 
 TOKENIZER = "tokenizer.json"
 
@@ -20,46 +19,36 @@ class TokenCounter:
 
     A chat template's own tokens (some for each turn) are not in the count.
 
-    Raises:
-        ArtifactError: the base model's tokenizer has not been made or is damaged.
+    Args:
+        path: of the base model's tokenizer.json.
+        params: the base model's settings.
     """
 
-    def __init__(self, project: Project) -> None:
-        from tokenizers import Tokenizer
-
-        expected = project.content("base_model", file=TOKENIZER)
-        path = project.folder("base_model") / TOKENIZER
-        if sha256_file(path) != expected:
-            raise ArtifactError(
-                f"base_model: expected {TOKENIZER} with SHA-256 {expected[:12]}…, found "
-                f"{sha256_file(path)[:12]}…; run `appraise base-model` again"
-            )
+    def __init__(self, path: Path, params: BaseModelParams) -> None:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._params = project.params.base_model
+        self._params = params
 
-    def count(self, examples: Sequence[Example]) -> list[int]:
-        """Tokens of each example; 0 for one that could not be read."""
-        texts = [_text(example, self._params) for example in examples]
+    def count(self, examples: Sequence[Example], *, pairs: bool = False) -> list[int]:
+        """Tokens of each example.
+
+        Args:
+            pairs: whether of a pair the longer answer counts, in place of the better one.
+        """
+        better = self._count([(example.prompt, example.completion) for example in examples])
+        if not pairs:
+            return better
+        worse = self._count([(example.prompt, example.rejected) for example in examples])
+        return [max(counts) for counts in zip(better, worse, strict=True)]
+
+    def _count(self, answered: Sequence[tuple[Prompt, str | None]]) -> list[int]:
+        texts = [
+            "" if answer is None else measured_text(self._params, prompt, answer)
+            for prompt, answer in answered
+        ]
         encodings = self._tokenizer.encode_batch_fast(texts)  # with a BOS where the model reads one
         return [
             len(encoding.ids) if text else 0
             for text, encoding in zip(texts, encodings, strict=True)
         ]
-
-
-def _text(example: Example, params: BaseModelParams) -> str:
-    if example.prompt is None or example.completion is None:
-        return ""
-    if not params.chat:
-        return "".join(plain_texts(params, example.prompt, example.completion))
-    messages = messages_of(example.prompt)
-    said = [one["content"] for one in messages] if messages else [example.prompt]
-    return "\n".join(said) + example.completion
-
-
-def length_settings(project: Project) -> dict[str, object]:
-    """The base model's settings that decide lengths, for a step's recipe."""
-    names = {"prompt", "completion", "chat", "max_length"}
-    return project.params.base_model.model_dump(mode="json", include=names)

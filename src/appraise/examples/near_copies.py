@@ -10,17 +10,17 @@ is then compared exactly.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
+from appraise.examples.conversations import text_of
+from appraise.examples.example import Example
 from appraise.examples.overlap import normalise
-
-if TYPE_CHECKING:
-    from datasketch import MinHash
 
 Shingles = NDArray[np.uint32]
 LETTERS = 5
@@ -29,21 +29,6 @@ _PERMUTATIONS = 128
 _SLACK = 0.1  # MinHash estimates: candidates are looked for this much below the threshold
 _SEED = 1
 _ASKED = 14  # words at the end of a prompt
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row as it is compared.
-
-    Attributes:
-        id: of the example.
-        prompt: what is asked.
-        completion: what is answered.
-    """
-
-    id: str
-    prompt: str
-    completion: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,7 @@ def similarity(one: Shingles, other: Shingles) -> float:
 
 
 def near_copies(
-    datasets: Iterable[tuple[str, Sequence[Row]]], threshold: float = SIMILARITY
+    datasets: Iterable[tuple[str, Sequence[Example]]], threshold: float = SIMILARITY
 ) -> Iterator[tuple[str, list[NearCopy]]]:
     """For each dataset its rows that an earlier one has; the most similar row is named.
 
@@ -96,53 +81,56 @@ def near_copies(
         datasets: name and rows of each, in the order in which they were registered.
         threshold: smallest similarity of a near copy.
     """
-    from datasketch import MinHashLSH
-
     index = MinHashLSH(threshold=max(0.05, threshold - _SLACK), num_perm=_PERMUTATIONS)
     known: list[_Known] = []
-    for name, rows in datasets:
-        marked = [
-            (_Known(name, row.id, shingles(_whole(row)), shingles(_asked(row))), row)
-            for row in rows
+    for name, examples in datasets:
+        rows = [
+            _Known(name, example.id, shingles(_whole(example)), shingles(_asked(example)))
+            for example in examples
         ]
-        hashes = [_minhash(one.whole) for one, _ in marked]
-        found = []
-        for (one, _), minhash in zip(marked, hashes, strict=True):
+        hashes = [_minhash(row.whole) for row in rows]
+        copies = []
+        for row, minhash in zip(rows, hashes, strict=True):
             candidates = sorted(int(key) for key in index.query(minhash))
-            copy = _closest(one, [known[place] for place in candidates], threshold)
+            copy = _closest(row, [known[place] for place in candidates], threshold)
             if copy is not None:
-                found.append(copy)
-        for (one, _), minhash in zip(marked, hashes, strict=True):
+                copies.append(copy)
+        for row, minhash in zip(rows, hashes, strict=True):
             index.insert(str(len(known)), minhash)
-            known.append(one)
-        yield name, found
+            known.append(row)
+        yield name, copies
 
 
-def _whole(row: Row) -> str:
-    return f"{row.prompt}\n{row.completion}"
+def _whole(example: Example) -> str:
+    return f"{text_of(example.prompt)}\n{example.completion}"
 
 
-def _asked(row: Row) -> str:
+def _asked(example: Example) -> str:
     """The end of the prompt, which is where the question stands, and the completion.
 
     Words are counted and not lines, which are the first thing that a copy would change.
     """
-    return f"{' '.join(normalise(row.prompt).split()[-_ASKED:])}\n{row.completion}"
+    words = normalise(text_of(example.prompt)).split()
+    return f"{' '.join(words[-_ASKED:])}\n{example.completion}"
 
 
-def _closest(one: _Known, candidates: Sequence[_Known], threshold: float) -> NearCopy | None:
+def _closest(row: _Known, candidates: Sequence[_Known], threshold: float) -> NearCopy | None:
     best = None
     for other in candidates:
-        whole = similarity(one.whole, other.whole)
+        whole = similarity(row.whole, other.whole)
         better = best is None or whole > best.similarity
-        if whole >= threshold and better and similarity(one.asked, other.asked) >= threshold:
-            best = NearCopy(one.row, other.of, other.row, whole)
+        if whole >= threshold and better and similarity(row.asked, other.asked) >= threshold:
+            best = NearCopy(row.row, other.of, other.row, whole)
     return best
 
 
 def _minhash(marks: Shingles) -> MinHash:
-    from datasketch import MinHash
-
     minhash = MinHash(num_perm=_PERMUTATIONS, seed=_SEED, hashfunc=int)  # hashed already
     minhash.update_batch(marks.tolist())
     return minhash
+
+
+def whose(copies: Sequence[NearCopy]) -> dict[str, int]:
+    """Who had the rows first → how many of them; the most first, then by name."""
+    counts = Counter(copy.of for copy in copies)
+    return {name: counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}

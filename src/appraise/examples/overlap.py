@@ -14,7 +14,8 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 
-from appraise.examples.conversations import USER, messages_of
+from appraise.examples.conversations import USER, text_of
+from appraise.examples.example import Conversation, Prompt
 
 _OPTION = re.compile(r"\(?[A-Z][.:)]\s")
 _HEADING = re.compile(r"(question|options|choices|answer)\s*:?", re.IGNORECASE)
@@ -41,19 +42,20 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(normalise(text).encode()).hexdigest()[:16]
 
 
-def example_id(prompt: str, completion: str) -> str:
+def example_id(prompt: Prompt, completion: str) -> str:
     """First 16 hex digits of the SHA-256 of normalised prompt, U+001F and completion."""
-    return hashlib.sha256(f"{normalise(prompt)}\x1f{completion}".encode()).hexdigest()[:16]
+    content = f"{normalise(text_of(prompt))}\x1f{completion}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def question(prompt: str) -> str:
+def question(prompt: Prompt) -> str:
     """The prompt without the lines of its options (`A. …`, `B: …`) and without bare headings.
 
     Of a conversation the same of its user's last message.
     """
-    asked = [message for message in messages_of(prompt) or () if message["role"] == USER]
-    if asked:
-        return question(asked[-1]["content"])
+    if isinstance(prompt, Conversation):
+        asked = [message.content for message in prompt if message.role == USER]
+        return question(asked[-1] if asked else text_of(prompt))
     lines = prompt.splitlines()
     first = next((i for i, line in enumerate(lines) if _OPTION.match(line.strip())), len(lines))
     if first == 0 or not any(_OPTION.match(line.strip()) for line in lines[first + 1 :]):
@@ -62,14 +64,14 @@ def question(prompt: str) -> str:
     return "\n".join(kept)
 
 
-def fingerprints(prompt: str) -> tuple[str, ...]:
+def fingerprints(prompt: Prompt) -> tuple[str, ...]:
     """What a prompt is recognised by: its question (unless too short) first, then the whole."""
-    asked = question(prompt)
-    if asked == prompt or len(normalise(asked).split()) < _GENERIC:
-        return (fingerprint(prompt),)
-    return (fingerprint(asked), fingerprint(prompt))
+    asked, whole = question(prompt), text_of(prompt)
+    if asked == whole or len(normalise(asked).split()) < _GENERIC:
+        return (fingerprint(whole),)
+    return (fingerprint(asked), fingerprint(whole))
 
 
-def known_fingerprints(prompts: Iterable[str]) -> list[str]:
+def known_fingerprints(prompts: Iterable[Prompt]) -> list[str]:
     """The fingerprints of all prompts, sorted, each once."""
     return sorted({mark for prompt in prompts for mark in fingerprints(prompt)})

@@ -1,8 +1,8 @@
 """Where rows come from: JSONL and Parquet files, members of archives, URLs, the hub's layout.
 
 Nothing that arrives is trusted: the content is hashed before it is parsed, rows and files have a
-size limit, lines that are not JSON are told apart from rows, and no code that comes with a dataset
-is ever run.
+size limit, a line that is not JSON becomes a row that could not be read, and no code that comes
+with a dataset is ever run.
 """
 
 from __future__ import annotations
@@ -12,15 +12,21 @@ import hashlib
 import json
 import re
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from appraise.artifacts import sha256_file, sha256_json
+import aiohttp
+import fsspec
+import pyarrow
+from pyarrow import parquet
+
 from appraise.errors import OfferError
-from appraise.examples.templates import Example, RowTemplates
-from appraise.params import Source
+from appraise.settings.data import Source
+from appraise.storage.files import sha256_file, sha256_json
 
 LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet",)
@@ -29,6 +35,11 @@ MAX_DECODED_BYTES = 2 * 2**30
 _IN_MEMORY = 32 * 2**20
 _PARQUET_ROWS = 256
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# what reading raises: also for a damaged or encrypted archive and a failing connection
+_READING_ERRORS = (
+    OSError, ValueError, ImportError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, aiohttp.ClientError,
+)  # fmt: skip
 
 
 class SourceError(OfferError):
@@ -120,68 +131,10 @@ def read_rows(source: Source, root: Path, max_row_bytes: int) -> Iterator[Row]:
             )
 
 
-@dataclass(frozen=True)
-class Examples:
-    """The rows of a source as examples, in the source's order, and the columns that they had."""
-
-    source: str
-    templates: RowTemplates
-    examples: tuple[Example, ...]
-    columns: frozenset[str]
-
-    def check_columns(self) -> None:
-        """Check that the templates' columns exist; OfferError lists those that do."""
-        if self.columns:  # none at all: no row could be read, which is another matter
-            self.templates.check(self.columns)
-
-
-def read_examples(
-    source: Source,
-    root: Path,
-    max_row_bytes: int,
-    *,
-    group: str | None = None,
-    seed: int = 0,
-    pairs: bool = False,
-) -> Examples:
-    """The rows of a source, those that its `where` keeps, through its templates.
-
-    Args:
-        group: template of what no two splits may share.
-        seed: by which a wrong one of the choices is drawn.
-        pairs: whether each row must have a worse answer too.
-
-    Raises:
-        SourceError: see `read_rows`.
-        OfferError: no rows, no pairs where they are needed, or something that is not a template.
-    """
-    templates = RowTemplates.of(source, group, seed)
-    if pairs and not templates.gives_pairs:
-        raise OfferError(
-            f"{source.source}: expected pairs of a better and a worse answer for the objective "
-            "dpo, found neither `rejected` nor `choices`; add the template of the worse answer, or "
-            "of choices of which a wrong one is drawn"
-        )
-    examples: list[Example] = []
-    columns: set[str] = set()
-    for row in read_rows(source, root, max_row_bytes):
-        columns.update(row.columns)
-        if row.unreadable is not None:
-            examples.append(Example(row.number, row.size, None, None, unreadable=row.unreadable))
-        elif templates.keeps(row.columns):
-            examples.append(templates.example(row.number, row.size, row.columns))
-    if not examples:
-        if columns:
-            templates.check(columns)
-        wanted = "rows in which each `where` is found" if columns else "rows"
-        raise OfferError(f"{source.source}: expected {wanted}, found none")
-    return Examples(source.source, templates, tuple(examples), frozenset(columns))
-
-
-def _check(source: Source, found: str | None) -> None:
-    if source.sha256 is not None and found is not None and found != source.sha256:
+def _check(source: Source, digest: str | None) -> None:
+    if source.sha256 is not None and digest is not None and digest != source.sha256:
         raise SourceError(
-            f"{source.source}: expected SHA-256 {source.sha256[:12]}…, found {found[:12]}…; the "
+            f"{source.source}: expected SHA-256 {source.sha256[:12]}…, found {digest[:12]}…; the "
             "file is damaged or another version: get it again, or offer it as a new version"
         )
 
@@ -196,8 +149,6 @@ def _opened(source: str, root: Path) -> Iterator[tuple[IO[bytes], str]]:
 
 
 def _copy(source: str, root: Path, copy: IO[bytes]) -> str:
-    import fsspec
-
     digest = hashlib.sha256()
     size = 0
     try:
@@ -213,25 +164,12 @@ def _copy(source: str, root: Path, copy: IO[bytes]) -> str:
                 copy.write(block)
     except (FileNotFoundError, KeyError):
         raise SourceError(
-            f"{source}: expected a file, found none; fetch it or mend its path"
+            f"{source}: expected a file, found none; fetch it or fix its path"
         ) from None
-    except _reading_errors(source) as error:
+    except _READING_ERRORS as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f"{source}: expected a file that can be read, found: {what}") from None
     return digest.hexdigest()
-
-
-def _reading_errors(source: str) -> tuple[type[Exception], ...]:
-    """What reading raises: also for a damaged or encrypted archive and a failing connection."""
-    import zipfile
-    import zlib
-
-    local = (OSError, ValueError, ImportError, EOFError, RuntimeError)
-    if "http" not in source:
-        return (*local, zipfile.BadZipFile, zlib.error)
-    import aiohttp
-
-    return (*local, zipfile.BadZipFile, zlib.error, aiohttp.ClientError)
 
 
 def _absolute(source: str, root: Path) -> str:
@@ -263,8 +201,8 @@ def _line(number: int, line: bytes) -> Row:
     try:
         columns = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError as error:
-        found = f"not UTF-8: byte 0x{line[error.start]:02x} at {error.start}"
-        return Row(number, len(line), {}, found)
+        reason = f"not UTF-8: byte 0x{line[error.start]:02x} at {error.start}"
+        return Row(number, len(line), {}, reason)
     except (ValueError, RecursionError) as error:
         return Row(number, len(line), {}, f"not JSON: {' '.join(str(error).split())}")
     if not isinstance(columns, dict):
@@ -274,11 +212,8 @@ def _line(number: int, line: bytes) -> Row:
 
 def _parquet_rows(source: str, file: IO[bytes]) -> Iterator[Row]:
     """Rows of a Parquet file, in small batches: footers can lie about the size."""
-    import pyarrow
-    import pyarrow.parquet
-
     try:
-        table = pyarrow.parquet.ParquetFile(file)
+        table = parquet.ParquetFile(file)
         groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
         decoded = sum(group.total_byte_size for group in groups)
         _limit(source, decoded)
@@ -309,7 +244,6 @@ def _size(columns: Mapping[str, Any]) -> int:
 def _hub_rows(source: Source, root: Path) -> Iterator[Row]:
     """Rows of a dataset in the hub's layout, local or from the hub; its scripts are never run."""
     import datasets
-    import pyarrow
 
     local = (root / source.source).is_dir()
     path = str(root / source.source) if local else source.source

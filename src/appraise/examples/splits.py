@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from appraise.examples.conversations import text_of
+from appraise.examples.example import Example
 from appraise.examples.overlap import fingerprint, fingerprints
-from appraise.examples.templates import Example
 
 Splits = dict[str, list[Example]]
 
@@ -25,7 +26,7 @@ def without_duplicates(examples: Iterable[Example], by_prompt: bool = False) -> 
     """One of each id (or of each normalised prompt), the smallest as text, in the order of ids."""
     kept: dict[str, Example] = {}
     for example in examples:
-        mark = fingerprint(example.prompt or "") if by_prompt else example.id
+        mark = fingerprint(text_of(example.prompt)) if by_prompt else example.id
         other = kept.get(mark)
         if other is None or _text(example) < _text(other):
             kept[mark] = example
@@ -33,13 +34,14 @@ def without_duplicates(examples: Iterable[Example], by_prompt: bool = False) -> 
 
 
 def _text(example: Example) -> tuple[str, ...]:
-    return (example.prompt or "", example.completion or "", example.rejected or "")
+    return (text_of(example.prompt), example.completion, example.rejected or "")
 
 
 def marks(example: Example) -> set[str]:
     """What no two splits may share: the whole prompt, its question, its group (a passage, say)."""
-    group = {f"group {fingerprint(example.group)}"} if example.group else set()
-    return {*fingerprints(example.prompt or ""), *group}
+    name = example.source.group
+    group = {f"group {fingerprint(name)}"} if name else set()
+    return {*fingerprints(example.prompt), *group}
 
 
 def split_examples(

@@ -22,10 +22,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 from appraise.errors import OfferError
-from appraise.examples.choices import answer_of, choices_of, differs, without_label, wrong_choice
-from appraise.examples.conversations import as_prompt, conversation, last_answer
+from appraise.examples.choices import answer_of, choices_of, without_label, wrong_choice
+from appraise.examples.conversations import conversation, last_answer
+from appraise.examples.example import Example, Origin, Prompt
 from appraise.examples.overlap import example_id
-from appraise.params import Source
+from appraise.settings.data import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 UNLABELLED = "unlabelled"
@@ -33,43 +34,6 @@ SEARCHED = 10_000  # characters of a column in which a `where` is looked for
 
 Role = Literal["prompt", "completion", "rejected", "choices", "group", "messages", "where"]
 _ANSWERS = ("completion", "rejected")
-
-
-@dataclass(frozen=True)
-class Example:
-    """A row as a prompt and its completion.
-
-    Attributes:
-        row: line or row number in the source, from 1.
-        size: bytes of the row in the source.
-        prompt: text the model is given; None when the row could not be read.
-        completion: text the model should write; None when the row could not be read.
-        choices: the answers to choose from, if the source has any.
-        answer: index of the completion in `choices`; None without choices or without a match.
-        group: what no two splits may share; None: the prompt itself.
-        unreadable: why the row could not be read, or None.
-        rejected: the worse answer of a pair, if the source gives pairs.
-    """
-
-    row: int
-    size: int
-    prompt: str | None
-    completion: str | None
-    choices: tuple[str, ...] | None = None
-    answer: int | None = None
-    group: str | None = None
-    unreadable: str | None = None
-    rejected: str | None = None
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether there are two different answers, a better and a worse one."""
-        return self.completion is not None and differs(self.completion, self.rejected)
-
-    @cached_property
-    def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of normalised prompt and completion."""
-        return example_id(self.prompt or "", self.completion or "")
 
 
 @dataclass(frozen=True)
@@ -247,13 +211,13 @@ class RowTemplates:
         Raises:
             OfferError: a column that no row has; the message lists those that exist.
         """
-        found = sorted(columns)
+        existing = sorted(columns)
         for template in self.used:
             for name in template.columns:
-                if name not in found:
+                if name not in existing:
                     raise OfferError(
                         f"{template.role} template: expected a column {name}, "
-                        f"found {', '.join(found)}; name one of these in the template"
+                        f"found {', '.join(existing)}; name one of these in the template"
                     )
 
     def keeps(self, row: Mapping[str, Any]) -> bool:
@@ -263,33 +227,38 @@ class RowTemplates:
         )
 
     def example(self, number: int, size: int, row: Mapping[str, Any]) -> Example:
-        """One row as an example."""
+        """One row as an example.
+
+        Args:
+            number: line or row number in the source, from 1.
+            size: bytes of the row in the source.
+            row: column → value.
+        """
         prompt, completion = self._asked(row)
+        identity = example_id(prompt, completion)
         choices = choices_of(self.choices.render(row)) if self.choices else None
         if choices is not None and self.choices is not None and self.choices.unlabelled:
-            choices = tuple(without_label(choice) for choice in choices)  # labels part them first
+            choices = tuple(without_label(choice) for choice in choices)  # they are split at them
         if self.rejected is not None:
             rejected: str | None = self.rejected.render(row)
         else:
-            identity = example_id(prompt, completion)
             rejected = wrong_choice(identity, completion, choices or (), self.seed)
         return Example(
-            row=number,
-            size=size,
+            id=identity,
             prompt=prompt,
             completion=completion,
+            rejected=rejected,
             choices=choices,
             answer=None if choices is None else answer_of(completion, choices),
-            group=self.group.render(row) if self.group else None,
-            rejected=rejected,
+            source=Origin(number, size, self.group.render(row) if self.group else None),
         )
 
-    def _asked(self, row: Mapping[str, Any]) -> tuple[str, str]:
+    def _asked(self, row: Mapping[str, Any]) -> tuple[Prompt, str]:
         """Prompt and completion; a conversation without an answer has no text."""
         if self.messages is None:
             return self.prompt.render(row), self.completion.render(row)
-        before, answer = last_answer(conversation(row.get(self.messages.columns[0])) or [])
-        return as_prompt(before), answer
+        messages = conversation(row.get(self.messages.columns[0]))
+        return ("", "") if messages is None else last_answer(messages)
 
 
 def _optional(text: str | None, role: Role) -> Template | None:

@@ -14,31 +14,30 @@ import zipfile
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from pydantic import JsonValue
 from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
-from appraise.artifacts import (
-    read_arrays,
-    read_json,
-    sha256_file,
-    sha256_json,
-    write_arrays,
-    write_json,
-)
 from appraise.errors import ModelError
 from appraise.language_model.lora import adapted_modules, initial_a, widths
-from appraise.params import BaseModelParams, Lora
+from appraise.language_model.placement import Placement
+from appraise.language_model.protocols import LanguageModel, Tokenizer
+from appraise.records.base_model import BaseModelFingerprint
+from appraise.settings.model import BaseModelParams, Lora
+from appraise.storage.files import read_arrays, read_json, sha256_file, sha256_json, write_arrays
 
 CONFIG = "config.json"
-SPREAD = "spread"
 LORA = "lora.safetensors"
-FINGERPRINT = "fingerprint.json"
 TAKEN = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 LEFT = ("*/*", "consolidated*", "adapter_*")  # other layouts of the weights, adapters
 TOKENIZER = ("*token*", "*vocab*", "*chat_template*", "*.jinja", "*.model", "merges.txt")
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+ON_CPU = Placement()
 
 
 def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
@@ -66,7 +65,7 @@ def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
         if (width := widths(module))
     }
     write_arrays(folder / LORA, arrays, _settings(params.lora))
-    write_json(folder / FINGERPRINT, fingerprint(params, folder))
+    fingerprint(params, folder).write(folder)
 
 
 def _taken(source: Path) -> list[Path]:
@@ -77,16 +76,16 @@ def _named(path: Path, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(path.name, pattern) for pattern in patterns)
 
 
-def _settings(lora: Lora) -> dict[str, Any]:
+def _settings(lora: Lora) -> dict[str, JsonValue]:
     """LoRA's settings, without those that are not given."""
     return lora.model_dump(mode="json", exclude_none=True)
 
 
-def _check_causal(model: Any) -> None:
+def _check_causal(model: LanguageModel) -> None:
     """No logit may depend on a later token, as they do in BERT and its like."""
     states: list[torch.Tensor] = []
 
-    def keep(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+    def keep(_: object, __: object, output: torch.Tensor) -> torch.Tensor:
         states.append(output.requires_grad_())
         return states[-1]
 
@@ -104,7 +103,7 @@ def _check_causal(model: Any) -> None:
         )
 
 
-def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, Any]:
+def fingerprint(params: BaseModelParams, folder: Path) -> BaseModelFingerprint:
     """What decides a gradient: weights, tokenizer, LoRA shape and A, and the prompt's format."""
     weights = {
         p.name: sha256_file(p) for p in sorted(folder.glob("*.safetensors")) if p.name != LORA
@@ -112,17 +111,18 @@ def fingerprint(params: BaseModelParams, folder: Path) -> dict[str, Any]:
     tokenizer = {
         path.name: sha256_file(path) for path in sorted(folder.iterdir()) if _named(path, TOKENIZER)
     }
-    parts = {
-        "weights": weights,
-        "config": sha256_file(folder / CONFIG),
-        "tokenizer": tokenizer,
-        "lora": _settings(params.lora),
-        "lora_a": sha256_file(folder / LORA),
-        "format": params.model_dump(
-            mode="json", include={"prompt", "completion", "chat", "max_length"}
-        ),
-    }
-    return {**parts, "fingerprint": sha256_json(parts)}
+    names = {"prompt", "completion", "chat", "max_length"}
+    stated = BaseModelFingerprint(
+        fingerprint="",
+        weights=weights,
+        config=sha256_file(folder / CONFIG),
+        tokenizer=tokenizer,
+        lora=_settings(params.lora),
+        lora_a=sha256_file(folder / LORA),
+        format=params.model_dump(mode="json", include=names),
+    )
+    parts = stated.model_dump(mode="json", exclude={"fingerprint"})
+    return stated.model_copy(update={"fingerprint": sha256_json(parts)})
 
 
 @contextlib.contextmanager
@@ -170,8 +170,6 @@ def _from_gguf(path: Path, folder: Path) -> None:
     """Dequantise to float32. transformers refuses to save a model it loaded from GGUF, so an
     empty one of the same configuration takes over the tensors and is saved.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     where = {"gguf_file": path.name}
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **where)
     loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
@@ -185,9 +183,6 @@ def _from_gguf(path: Path, folder: Path) -> None:
 
 
 def _from_hub(params: BaseModelParams, folder: Path) -> None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     try:
         with tempfile.TemporaryDirectory() as temporary:
             snapshot_download(
@@ -206,28 +201,25 @@ def _from_hub(params: BaseModelParams, folder: Path) -> None:
         ) from None
 
 
-def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+def load(folder: Path, placement: Placement = ON_CPU) -> LanguageModel:
     """The base model in evaluation mode, without gradients of its own parameters.
-
-    Args:
-        device: of all of it, or `spread`: over all GPUs, by accelerate.
-        dtype: of the weights; a quantised model keeps its own.
 
     Raises:
         ModelError: there is none, weights are missing, or what its quantisation needs is.
     """
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
-
     disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
     quantised = (folder / CONFIG).is_file() and "quantization_config" in read_json(folder / CONFIG)
-    spread = device == SPREAD
-    how: dict[str, Any] = {"dtype": "auto" if quantised else dtype}
-    if quantised or spread:
-        how["device_map"] = "auto" if spread else {"": device}
+    mapped = quantised or placement.spread
+    where = "auto" if placement.spread else {"": placement.device}
     try:
         made: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), output_loading_info=True, use_safetensors=True, **_LOCAL, **how
+            str(folder),
+            output_loading_info=True,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype="auto" if quantised else placement.dtype,
+            device_map=where if mapped else None,
         )
     except ImportError as error:
         raise ModelError(
@@ -239,41 +231,44 @@ def load(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) 
             f"base_model: expected a causal language model in safetensors, found "
             f"{' '.join(str(error).split())[:200]}"
         ) from None
-    model, found = made
-    if found["missing_keys"]:
+    model, loaded = made
+    if loaded["missing_keys"]:
         raise ModelError(
             f"base_model: expected all weights, found none of "
-            f"{', '.join(sorted(found['missing_keys'])[:3])}; take the whole model"
+            f"{', '.join(sorted(loaded['missing_keys'])[:3])}; take the whole model"
         )
-    _with_gradients(model)
-    return (model if "device_map" in how else model.to(device)).eval().requires_grad_(False)
+    keep_unpacked(model)
+    placed = model if mapped else model.to(placement.device)
+    return placed.eval().requires_grad_(False)
 
 
-def _with_gradients(model: Any) -> None:
+def keep_unpacked(model: LanguageModel) -> None:
     """Keep bitsandbytes from packing 4-bit weights on CPUs that multiply bfloat16.
 
     It packs them at the first input without gradient; products of packed weights have none, and
     other bits than elsewhere.
     """
+    flag = "support_avx512bf16_for_cpu"
     for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+        if hasattr(module, flag):
+            setattr(module, flag, False)
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """The base model's tokenizer.
 
     Raises:
         ModelError: there is none, or the package that reads it is missing.
     """
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
             f"base_model: expected a tokenizer, found {' '.join(str(error).split())[:200]}"
         ) from None
+    return cast(Tokenizer, tokenizer)
 
 
 def read_lora(folder: Path) -> dict[str, torch.Tensor]:

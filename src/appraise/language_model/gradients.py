@@ -15,16 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from appraise.language_model.lora import widths
-from appraise.language_model.objectives import Prepared, Term
 from appraise.language_model.packing import Packing
+from appraise.language_model.prepared import Prepared, Term
 from appraise.language_model.prompts import Encoded
+from appraise.language_model.protocols import LanguageModel
 from appraise.language_model.workers import workers
 from appraise.numerics.projection import CountSketch, Identity
 
@@ -34,7 +34,7 @@ Captured = dict[int, list[tuple[torch.Tensor, torch.Tensor]]]  # module → (A x
 
 
 @dataclass(frozen=True)
-class Row:
+class ProjectedGradient:
     """The gradient of one example, projected.
 
     Attributes:
@@ -68,14 +68,18 @@ class LoraGradients:
     """
 
     def __init__(
-        self, model: Any, a: Mapping[str, torch.Tensor], scale: float, temperature: float = 1.0
+        self,
+        model: LanguageModel,
+        a: Mapping[str, torch.Tensor],
+        scale: float,
+        temperature: float = 1.0,
     ) -> None:
         modules = dict(model.named_modules())
         self._scale, self._temperature = scale, temperature
         self._modules = [(modules[name], _beside(a[name], modules[name])) for name in sorted(a)]
         self._local = threading.local()  # packs are computed side by side
         self.packing = Packing(model)
-        sizes = [_outputs(module) * one.shape[0] for module, one in self._modules]
+        sizes = [_outputs(module) * low.shape[0] for module, low in self._modules]
         self._starts = [sum(sizes[:number]) for number in range(len(sizes))]
         self.size = sum(sizes)
 
@@ -94,9 +98,11 @@ class LoraGradients:
                 handle.remove()
 
     def _probe(self, number: int, a: torch.Tensor) -> Callable[..., torch.Tensor | None]:
-        def hook(_: Any, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> Any:
+        def hook(
+            _: object, given: tuple[torch.Tensor, ...], output: torch.Tensor
+        ) -> torch.Tensor | None:
             captured: Captured | None = getattr(self._local, "captured", None)
-            if captured is None:  # a pass of somebody else, sampling completions
+            if captured is None:  # another pass, in which completions are sampled
                 return None
             probe = torch.zeros_like(output, requires_grad=True)
             low = given[0].detach().reshape(-1, a.shape[1]).float() @ a.T
@@ -105,7 +111,7 @@ class LoraGradients:
 
         return hook
 
-    def rows(self, examples: Sequence[Prepared], projection: Projection) -> list[Row]:
+    def rows(self, examples: Sequence[Prepared], projection: Projection) -> list[ProjectedGradient]:
         """Projected gradients of the examples of one pack."""
         began = time.perf_counter()
         totals = np.zeros((len(examples), projection.dimension))
@@ -121,7 +127,8 @@ class LoraGradients:
         norms = np.sqrt(squares).tolist()
         share = (time.perf_counter() - began) / sum(spans)
         seconds = [share * span for span in spans]
-        return [Row(*one) for one in zip(totals, losses, norms, seconds, strict=True)]
+        parts_of_each = zip(totals, losses, norms, seconds, strict=True)
+        return [ProjectedGradient(*whole) for whole in parts_of_each]
 
     def __call__(self, encoded: Encoded) -> tuple[float, torch.Tensor]:
         """Loss (nats per completion token) and gradient (size,) float32 of one example."""
@@ -154,11 +161,11 @@ class LoraGradients:
     def _nll(self, terms: Sequence[Term]) -> torch.Tensor:
         """Nats of each completion token of the terms, one after the other."""
         encoded = [term.encoded for term in terms]
-        places = [range(one.n_prompt - 1, len(one.ids) - 1) for one in encoded]
-        logits = self.packing.logits([one.ids for one in encoded], places).float()
+        places = [range(each.n_prompt - 1, len(each.ids) - 1) for each in encoded]
+        logits = self.packing.logits([each.ids for each in encoded], places).float()
         if self._temperature != 1:  # a pass over the whole vocabulary that most need not make
             logits = logits / self._temperature
-        wanted = [token for one in encoded for token in one.ids[one.n_prompt :]]
+        wanted = [token for each in encoded for token in each.ids[each.n_prompt :]]
         return torch.nn.functional.cross_entropy(
             logits, torch.tensor(wanted, device=logits.device), reduction="none"
         )
@@ -168,8 +175,8 @@ class LoraGradients:
     ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
         for number in sorted(captured):
             passes = [(low, next(deltas)) for low, _ in captured.pop(number)]
-            low = torch.cat([one for one, _ in passes])[:tokens]  # without the filler
-            delta = torch.cat([one.reshape(-1, one.shape[-1]) for _, one in passes])[:tokens]
+            low = torch.cat([low for low, _ in passes])[:tokens]  # without the filler
+            delta = torch.cat([d.reshape(-1, d.shape[-1]) for _, d in passes])[:tokens]
             yield self._starts[number], low, delta.float()
 
 
@@ -187,21 +194,21 @@ def _outputs(module: torch.nn.Module) -> int:
 def packs(examples: Sequence[Prepared], size: int = PACK) -> list[list[int]]:
     """Which examples share a pass: of like length, the longest first, at most `size` tokens."""
     order = sorted(range(len(examples)), key=lambda number: (-examples[number].tokens, number))
-    found: list[list[int]] = []
+    chosen: list[list[int]] = []
     room = 0
     for number in order:
         tokens = examples[number].tokens
-        if not found or tokens > room:
-            found.append([])
+        if not chosen or tokens > room:
+            chosen.append([])
             room = size
-        found[-1].append(number)
+        chosen[-1].append(number)
         room -= tokens
-    return found
+    return chosen
 
 
 def sketch(
     gradients: LoraGradients, chunks: Iterable[Sequence[Prepared]], projection: Projection
-) -> Iterator[list[Row]]:
+) -> Iterator[list[ProjectedGradient]]:
     """Projected gradients of each chunk's examples, one chunk after the other, none waiting for it.
 
     Packs are within a chunk, so that what is computed beside a chunk cannot matter to it.
@@ -214,18 +221,20 @@ def sketch(
             for numbers in packs(chunk):
                 yield place, numbers, [chunk[number] for number in numbers]
 
-    def compute(pack: tuple[int, list[int], list[Prepared]]) -> tuple[int, dict[int, Row]]:
+    def compute(
+        pack: tuple[int, list[int], list[Prepared]],
+    ) -> tuple[int, dict[int, ProjectedGradient]]:
         place, numbers, examples = pack
         return place, dict(zip(numbers, gradients.rows(examples, projection), strict=True))
 
-    done, found = 0, dict[int, Row]()
+    done, whole = 0, dict[int, ProjectedGradient]()
     with gradients.hooked(), workers() as each:
         for place, rows in each(compute, work()):
             if place > done:  # the chunk before is whole, and those between are empty
-                yield [found[number] for number in range(sizes[done])]
+                yield [whole[number] for number in range(sizes[done])]
                 yield from ([] for _ in range(done + 1, place))
-                done, found = place, {}
-            found.update(rows)
+                done, whole = place, {}
+            whole.update(rows)
         if sizes:
-            yield [found[number] for number in range(sizes[done])]
+            yield [whole[number] for number in range(sizes[done])]
         yield from ([] for _ in sizes[done + 1 :])

@@ -7,37 +7,28 @@ so that it depends on nothing else. Modules are chosen by PEFT's own rules.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from appraise.errors import ModelError
-from appraise.params import Lora
+from appraise.language_model.protocols import LanguageModel
+from appraise.settings.model import Lora
 
 ALL_LINEAR = "all-linear"
 _LAYER = re.compile(r".*?\.[^.]*\.(\d+)\.")  # the first number between dots
 
 
-@contextlib.contextmanager
-def peft_quiet() -> Iterator[None]:
-    """Without PEFT's use of a name that transformers will drop."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield
-
-
-def layer_count(model: Any) -> int:
+def layer_count(model: LanguageModel) -> int:
     """How many layers the text part of a model has, whatever its configuration calls them."""
     return int(model.config.get_text_config().num_hidden_layers)
 
 
-def adapted_layers(model: Any, lora: Lora) -> list[int] | None:
+def adapted_layers(model: LanguageModel, lora: Lora) -> list[int] | None:
     """Numbers of the adapted layers, ascending; None when all are.
 
     Raises:
@@ -60,17 +51,15 @@ def adapted_layers(model: Any, lora: Lora) -> list[int] | None:
     return list(range(count - lora.last_layers, count))
 
 
-def widths(module: Any) -> tuple[int, int] | None:
+def widths(module: torch.nn.Module) -> tuple[int, int] | None:
     """(in, out) of a linear module, quantised or not; None of any other module."""
-    from transformers.pytorch_utils import Conv1D
-
     if isinstance(module, Conv1D):  # GPT-2's: its weight is (in, out)
         return int(module.weight.shape[0]), int(module.weight.shape[1])
     before, after = (getattr(module, name, None) for name in ("in_features", "out_features"))
     return (before, after) if isinstance(before, int) and isinstance(after, int) else None
 
 
-def adapted_modules(model: Any, lora: Lora) -> dict[str, torch.nn.Module]:
+def adapted_modules(model: LanguageModel, lora: Lora) -> dict[str, torch.nn.Module]:
     """The linear modules that get an adapter, by full name, sorted by it.
 
     The output head gets none: it is computed where a completion token is predicted and nowhere
@@ -106,23 +95,24 @@ def adapted_modules(model: Any, lora: Lora) -> dict[str, torch.nn.Module]:
 
 def _by_name(targets: tuple[str, ...], layers: list[int] | None, named: Iterable[str]) -> set[str]:
     """The modules that PEFT adapts for a list of names."""
-    from peft import LoraConfig
-    from peft.tuners.tuners_utils import check_target_module_exists
+    from peft import LoraConfig, tuners  # seconds, which sketches do without
 
     config = LoraConfig(target_modules=list(targets), layers_to_transform=layers)
-    return {name for name in named if check_target_module_exists(config, name)}
+    exists = tuners.tuners_utils.check_target_module_exists
+    return {name for name in named if exists(config, name)}
 
 
-def _text_modules(model: Any) -> dict[str, torch.nn.Module]:
+def _text_modules(model: LanguageModel) -> dict[str, torch.nn.Module]:
     """All modules by full name; of a model that reads images too, the decoder's."""
     named: dict[str, torch.nn.Module] = dict(model.named_modules())
-    if not _reads_more(model):
+    if not reads_more(model):
         return named
     parts = {id(module) for module in model.get_decoder().modules()}
     return {name: module for name, module in named.items() if id(module) in parts}
 
 
-def _reads_more(model: Any) -> bool:
+def reads_more(model: LanguageModel) -> bool:
+    """Whether a model reads something besides text, images for example."""
     return model.config.get_text_config() is not model.config
 
 
@@ -130,28 +120,6 @@ def _layer(name: str) -> int | None:
     """Number of the layer that a module is in, as PEFT reads it from the module's name."""
     found = _LAYER.match(name)
     return None if found is None else int(found[1])
-
-
-def peft_config(model: Any, lora: Lora) -> Any:
-    """PEFT's `LoraConfig` that adapts the same modules.
-
-    They stand in it with their full names where PEFT would choose others, or none, for the same
-    settings (a regular expression with layers, a model that reads images too).
-    """
-    from peft import LoraConfig
-    from transformers.pytorch_utils import Conv1D
-
-    modules = adapted_modules(model, lora)
-    by_name = not isinstance(lora.target_modules, str) and not _reads_more(model)
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules if by_name else modules),
-        layers_to_transform=adapted_layers(model, lora) if by_name else None,
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in modules.values()),
-    )
 
 
 def initial_a(name: str, width: int, lora: Lora) -> torch.Tensor:

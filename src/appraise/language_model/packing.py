@@ -13,17 +13,21 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from appraise.language_model.protocols import LanguageModel
 
 LEAST = 16  # rows of a matrix product; below 4 BLAS takes other kernels
 NAME = "appraise_packed"
-_here = threading.local()  # the lengths of the sequences that this thread has packed
+here = threading.local()  # `sizes`: lengths of the sequences that this thread has packed
 
 
 def attention(
-    module: Any,
+    module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -40,26 +44,28 @@ def attention(
     Returns:
         (1, tokens, heads, width), and no weights.
     """
-    sizes = getattr(_here, "sizes", None) or [query.shape[2]]
+    sizes = getattr(here, "sizes", None) or [query.shape[2]]
+    kind = _Kind(scaling, given.get("sliding_window"), given.get("softcap"))
     states = (query, key, value)
     if query.shape[2] != key.shape[2] or len(sizes) == 1:  # one sequence, or the end of one
-        return _one(module, *states, scaling, given), None
-    parts = list(zip(*(torch.split(one, sizes, dim=2) for one in states), strict=True))
-    return torch.cat([_one(module, q, k, v, scaling, given) for q, k, v in parts], dim=1), None
+        return _alone(module, *states, kind), None
+    parts = list(zip(*(torch.split(state, sizes, dim=2) for state in states), strict=True))
+    return torch.cat([_alone(module, q, k, v, kind) for q, k, v in parts], dim=1), None
 
 
-def _one(
-    module: Any,
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    scaling: float | None,
-    given: dict[str, Any],
+class _Kind(NamedTuple):
+    """How a model attends: the scores' scale, how far back it sees, and what caps the scores."""
+
+    scaling: float | None
+    window: int | None
+    cap: float | None
+
+
+def _alone(
+    module: torch.nn.Module, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, kind: _Kind
 ) -> torch.Tensor:
     """Attention of one sequence, whose last tokens ask: (1, tokens, heads, width)."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-    window, cap = given.get("sliding_window"), given.get("softcap")
+    scaling, window, cap = kind
     if cap is None and (window is None or k.shape[2] <= window):
         causal = q.shape[2] > 1
         return sdpa_attention_forward(module, q, k, v, None, scaling=scaling, is_causal=causal)[0]
@@ -80,7 +86,7 @@ def _capped(
     seen: torch.Tensor,
 ) -> torch.Tensor:
     """Attention with scores capped by cap · tanh(x / cap), as in Gemma 2."""
-    k, v = (one.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for one in (k, v))
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     scores = q @ k.transpose(2, 3) * (q.shape[-1] ** -0.5 if scaling is None else scaling)
     scores = (cap * torch.tanh(scores / cap)).masked_fill(~seen, float("-inf"))
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
@@ -96,7 +102,7 @@ class Packing:
         invariant: whether it gives the same bits in every company.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._model = model
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.possible, self.invariant = False, True  # one at a time has no company
@@ -107,13 +113,15 @@ class Packing:
         size = min(int(self._model.get_input_embeddings().weight.shape[0]), 1000)
         ids = torch.randint(1, size, (38,), generator=torch.Generator().manual_seed(0)).tolist()
         sequences = [ids[:5], ids[5:16], ids[16:38]]
-        every = [range(len(one)) for one in sequences]
-        own = [self.logits([one], [at]) for one, at in zip(sequences, every, strict=True)]
+        sizes = [len(sequence) for sequence in sequences]
+        every = [range(size) for size in sizes]
+        each = list(zip(sequences, every, strict=True))
+        own = [self.logits([sequence], [places]) for sequence, places in each]
         self.possible = True
         try:
             with self.ready():
-                alone = [self.logits([one], [at]) for one, at in zip(sequences, every, strict=True)]
-                packed = torch.split(self.logits(sequences, every), [len(one) for one in sequences])
+                alone = [self.logits([sequence], [places]) for sequence, places in each]
+                packed = torch.split(self.logits(sequences, every), sizes)
         except (TypeError, ValueError, RuntimeError):  # it takes no positions, or no attention
             self.possible = False
             return
@@ -129,10 +137,8 @@ class Packing:
         if not self.possible:
             yield
             return
-        from transformers import AttentionInterface
-
         AttentionInterface.register(NAME, attention)
-        configs = [m.config for m in self._model.modules() if hasattr(m, "config")]
+        configs: list[Any] = [m.config for m in self._model.modules() if hasattr(m, "config")]
         before = [(config, config._attn_implementation) for config in configs]
         for config in configs:
             config._attn_implementation = NAME
@@ -151,8 +157,8 @@ class Packing:
             sequences: token ids of each; only one where packing is not possible.
             places: for each sequence the positions at which logits are wanted.
         """
-        sizes = [len(one) for one in sequences]
-        ids = [token for one in sequences for token in one]
+        sizes = [len(sequence) for sequence in sequences]
+        ids = [token for sequence in sequences for token in sequence]
         starts = [sum(sizes[:number]) for number in range(len(sizes))]
         wanted = [start + at for start, each in zip(starts, places, strict=True) for at in each]
         if self.possible:
@@ -164,16 +170,16 @@ class Packing:
 
     def _forward(self, ids: list[int], sizes: list[int], rows: list[int]) -> torch.Tensor:
         device = self._model.get_input_embeddings().weight.device
-        given: dict[str, Any] = {"input_ids": torch.tensor([ids], device=device)}
+        given: dict[str, object] = {"input_ids": torch.tensor([ids], device=device)}
         if self.possible:
             places = torch.cat([torch.arange(size) for size in sizes])
             given["position_ids"] = places[None].to(device)
         at = torch.tensor(rows, device=device)
         if self._keeps:
             given["logits_to_keep"] = at
-        _here.sizes = sizes if self.possible else None
+        here.sizes = sizes if self.possible else None
         try:
             logits: torch.Tensor = self._model(**given, use_cache=False).logits[0]
         finally:
-            _here.sizes = None
+            here.sizes = None
         return logits if self._keeps else logits[at]

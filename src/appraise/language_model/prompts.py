@@ -1,18 +1,22 @@
 """From a prompt and a completion to tokens: one encoding for sketches, training and evaluation.
 
-A prompt is a text or a conversation (`examples.conversations`). It is put to the model by the
-base model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
+A prompt is a text or a conversation (`examples.example`). It is put to the model by the base
+model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+
+from jinja2 import TemplateError
 
 from appraise.errors import ModelError
-from appraise.examples.conversations import Messages, messages_of
-from appraise.params import BaseModelParams
+from appraise.examples.conversations import as_messages
+from appraise.examples.example import Example, Prompt
+from appraise.examples.plain import plain_texts
+from appraise.language_model.protocols import Tokenizer
+from appraise.settings.model import BaseModelParams
 
 
 class TooLong(ModelError):  # noqa: N818 - of one example, to be set aside
@@ -39,7 +43,9 @@ class Encoded:
         return len(self.ids) - self.n_prompt
 
 
-def encode(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> Encoded:
+def encode(
+    tokenizer: Tokenizer, params: BaseModelParams, prompt: Prompt, completion: str
+) -> Encoded:
     """Tokens of a prompt with its completion; what is too long loses the prompt's start.
 
     Raises:
@@ -51,7 +57,18 @@ def encode(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str
     return Encoded((*fitting, *right), len(fitting), len(left) - len(fitting))
 
 
-def token_ids(tokenizer: Any, asked: str, answer: str) -> tuple[list[int], list[int]]:
+def fits(tokenizer: Tokenizer, params: BaseModelParams, example: Example) -> bool:
+    """Whether the example's answers leave room for its prompt, as `encode` asks."""
+    answers = [example.completion, *([example.rejected] if example.rejected else [])]
+    try:
+        for answer in answers:
+            encode(tokenizer, params, example.prompt, answer)
+    except TooLong:
+        return False
+    return True
+
+
+def token_ids(tokenizer: Tokenizer, asked: str, answer: str) -> tuple[list[int], list[int]]:
     """Tokens of a prompt as the model reads it, and of the answer that follows it.
 
     The prompt begins with the token for a beginning (BOS) if the tokenizer puts one before a text
@@ -77,7 +94,7 @@ def token_ids(tokenizer: Any, asked: str, answer: str) -> tuple[list[int], list[
     return left, right
 
 
-def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
+def cut(tokenizer: Tokenizer, left: list[int], room: int) -> list[int]:
     """The last tokens of a prompt, at most `room`; a BOS stays first.
 
     Raises:
@@ -95,13 +112,15 @@ def cut(tokenizer: Any, left: list[int], room: int) -> list[int]:
 
 
 @functools.lru_cache(maxsize=4)  # asked for every sequence
-def begins_with(tokenizer: Any) -> int | None:
+def begins_with(tokenizer: Tokenizer) -> int | None:
     """The BOS that the tokenizer puts before a plain text, as Llama's and Gemma's do, or None."""
     first: list[int] = tokenizer("a")["input_ids"][:1]
     return first[0] if first == [tokenizer.bos_token_id] else None
 
 
-def texts(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
+def texts(
+    tokenizer: Tokenizer, params: BaseModelParams, prompt: Prompt, completion: str
+) -> tuple[str, str]:
     """Prompt and completion as the model reads them: by template, or in its chat format.
 
     Raises:
@@ -114,40 +133,25 @@ def texts(tokenizer: Any, params: BaseModelParams, prompt: str, completion: str)
             "base_model.chat: expected a tokenizer with a chat template, found none; "
             "set chat: false and give base_model.prompt"
         )
-    messages = messages_of(prompt) or [{"role": "user", "content": prompt}]
-    asked = _rendered(tokenizer, messages, add_generation_prompt=True)
-    whole = _rendered(tokenizer, [*messages, {"role": "assistant", "content": completion}])
+    messages = as_messages(prompt)
+    asked = _rendered(tokenizer, messages, ask=True)
+    whole = _rendered(
+        tokenizer, [*messages, {"role": "assistant", "content": completion}], ask=False
+    )
     answer = whole.removeprefix(asked) if whole.startswith(asked) else completion
     return asked, _ended(answer, completion.strip(), tokenizer.eos_token or "")
 
 
-def plain_texts(params: BaseModelParams, prompt: str, completion: str) -> tuple[str, str]:
-    """Prompt and completion without a chat format.
-
-    The turns of a conversation are lines in place of `base_model.prompt`, and the last one is the
-    assistant's to fill: `User: …`, `Assistant: …`, `User: …`, `Assistant:`.
-    """
-    messages = messages_of(prompt)
-    if messages is None:
-        asked = params.prompt.replace("{prompt}", prompt)
-    else:
-        turns = [f"{one['role'].capitalize()}: {one['content']}\n" for one in messages]
-        asked = "".join(turns) + "Assistant:"
-    return asked, params.completion.replace("{completion}", completion)
-
-
-def _rendered(tokenizer: Any, messages: Messages, **how: bool) -> str:
-    from jinja2 import TemplateError
-
+def _rendered(tokenizer: Tokenizer, messages: list[dict[str, str]], ask: bool) -> str:
+    """The messages in the chat format; with `ask` up to where the assistant's answer begins."""
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **how)
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask)
     except TemplateError as error:
         roles = ", ".join(message["role"] for message in messages)
         raise ModelError(
             f"base_model.chat: expected a conversation that the chat template takes, found {roles} "
             f"({error}); change the messages or set chat: false"
         ) from None
-    return text
 
 
 def _ended(answer: str, completion: str, eos: str) -> str:

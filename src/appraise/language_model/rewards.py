@@ -52,7 +52,7 @@ def near_number(completion: str, answer: str) -> float:
     """1 for the right number as in `exact_number`, else up to a half for how near the last one is.
 
     Near is the smaller over the larger: 6 and 12 for 9 earn a third and three eighths. A model that
-    is seldom right is then told something by nearly every group of completions.
+    is seldom right then learns something from nearly every group of completions.
     """
     wanted = numbers(answer.rsplit(_FINAL, 1)[-1])
     given = numbers(completion)[-len(wanted) :]
@@ -104,12 +104,12 @@ def reward_of(name: str) -> Reward:
         except Exception as error:  # of any kind: it is the user's code
             raise ModelError(
                 f"reward {name}: expected a number for the completion {_short(completion)}, found "
-                f"{type(error).__name__}: {error}; mend the function"
+                f"{type(error).__name__}: {error}; fix the function"
             ) from error
         if not isinstance(value, Real) or not math.isfinite(value):
             raise ModelError(
                 f"reward {name}: expected a finite number for the completion "
-                f"{_short(completion)}, found {value!r}; mend the function"
+                f"{_short(completion)}, found {value!r}; fix the function"
             )
         return float(value)
 

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
+from appraise.language_model.prompts import Encoded
+from appraise.language_model.streams import Stream
+from appraise.language_model.trainers import Watch
 from appraise.language_model.trunk import Inputs, Trunk
 from appraise.language_model.workers import workers
 
@@ -22,23 +25,24 @@ LOOK_AHEAD = 32  # sequences, about
 class SideBySide(SFTTrainer):
     """The sequences of a batch on all cores, without padding, each computed by one thread.
 
-    The model is the trunk's top. The trunk needs no order, so it is run for many steps at once.
+    The model is the trunk's top. The trunk needs no order, so it is run for many steps at once
+    where the sequences of coming steps are known.
     """
 
-    def __init__(self, trunk: Trunk, **given: Any) -> None:
+    def __init__(
+        self, trunk: Trunk, sequences: Stream[Encoded], watch: Watch, **given: Any
+    ) -> None:
         super().__init__(**given)
-        self._trunk = trunk
+        self._trunk, self._sequences, self._watch = trunk, sequences, watch
         self._ahead: dict[tuple[int, ...], Inputs] = {}  # what the trunk makes of coming sequences
 
     def _look_ahead(self) -> None:
-        """Run the trunk for the sequences of this step and some that follow."""
-        size, step = self.args.per_device_train_batch_size, self.state.global_step
-        steps = max(1, LOOK_AHEAD // size)
-        if step % steps:
+        """Run the trunk for the sequences of this step, and of some that follow if it may."""
+        step, steps = self.state.global_step, max(1, LOOK_AHEAD // self._sequences.size)
+        if self._sequences.ahead and step % steps:
             return
-        data: Any = self.train_dataset
-        coming = data[size * step : size * (step + steps)]["input_ids"]
-        new = sorted({tuple(ids) for ids in coming}, key=len, reverse=True)
+        coming = self._sequences.coming(step, steps)
+        new = sorted({sequence.ids for sequence in coming}, key=len, reverse=True)
         with workers() as each:
             self._ahead = dict(zip(new, each(self._trunk.read, new), strict=True))
 
@@ -57,20 +61,30 @@ class SideBySide(SFTTrainer):
             loss = loss_of(model, given, num_items_in_batch=num_items_in_batch)
             return (loss.detach(), *torch.autograd.grad(loss, weights))
 
+        order = _longest_first(inputs)
         with workers() as each:
-            loss, *gradients = (
-                torch.stack(parts).sum(dim=0)
-                for parts in zip(*each(gradient, _apart(inputs)), strict=True)
-            )
-        for weight, found in zip(weights, gradients, strict=True):
-            weight.grad = found
+            computed = list(each(gradient, [_alone(inputs, row) for row in order]))
+        loss, *gradients = (torch.stack(parts).sum(dim=0) for parts in zip(*computed, strict=True))
+        for weight, gradient_of_batch in zip(weights, gradients, strict=True):
+            weight.grad = gradient_of_batch
+        self._report(inputs, dict(zip(order, (part[0] for part in computed), strict=True)))
         return loss
 
+    def _report(
+        self, inputs: Mapping[str, torch.Tensor], shares: Mapping[int, torch.Tensor]
+    ) -> None:
+        """Nats per completion token of each sequence, from its share of the batch's loss."""
+        counts = (inputs["labels"] != -100).sum(dim=1)
+        self._watch.each = [shares[row] * counts.sum() / counts[row] for row in sorted(shares)]
 
-def _apart(inputs: Mapping[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-    """Each sequence of a batch without its padding, the longest first: a short one ends last."""
+
+def _longest_first(inputs: Mapping[str, torch.Tensor]) -> list[int]:
+    """The rows of a batch, the longest first: a short one ends last."""
     lengths = inputs["attention_mask"].sum(dim=1).tolist()
-    return [
-        {name: one[row : row + 1, : lengths[row]] for name, one in inputs.items()}
-        for row in sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    ]
+    return sorted(range(len(lengths)), key=lambda row: -lengths[row])
+
+
+def _alone(inputs: Mapping[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]:
+    """A sequence of a batch without its padding."""
+    length = int(inputs["attention_mask"][row].sum())
+    return {name: values[row : row + 1, :length] for name, values in inputs.items()}

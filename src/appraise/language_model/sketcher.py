@@ -10,19 +10,19 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from appraise.artifacts import Growing, read_json, table_batches, write_arrays, write_table
+from appraise.examples.example import Example
 from appraise.language_model import base
-from appraise.language_model.gradients import LoraGradients, Row, sketch
-from appraise.language_model.objectives import Prepared, preparation
+from appraise.language_model.gradients import LoraGradients, ProjectedGradient, sketch
+from appraise.language_model.placement import Placement
+from appraise.language_model.prepared import Prepared, Preparing
 from appraise.language_model.prompts import TooLong
 from appraise.numerics.projection import (
     CountSketch,
@@ -32,15 +32,17 @@ from appraise.numerics.projection import (
     dimension_for,
     measured_distortion,
 )
-from appraise.params import Grpo
-from appraise.project import Project
+from appraise.records import examples as tables
+from appraise.records.base_model import BaseModelFingerprint
+from appraise.records.sketch import MadeAlike, SampledCompletion, Sketch, SketchMeta
+from appraise.settings.model import BaseModelParams
+from appraise.settings.sketches import SketchSettings
+from appraise.storage.growing import Growing
 
 CHUNK = 64  # examples whose rows are written together, if they are no more than
 ROOM = 1 << 28  # bytes in memory
 READ = 4096  # rows of a table in memory at once
-COLUMNS = ("id", "prompt", "completion", "rejected")
-SKETCH, ROLLOUTS = "sketch.safetensors", "rollouts.parquet"
-# Told the dataset, how many of its examples are done and their tokens; None of an earlier run.
+# The dataset, how many of its examples are done and their tokens; None of an earlier run.
 Progress = Callable[[str, int, int | None], object]
 
 
@@ -64,23 +66,19 @@ class Order:
     partial: Path
 
 
-@dataclass
-class Sketch:
-    """What was made of an order. Arrays are memory-mapped until `write`.
+@dataclass(frozen=True)
+class Sketched:
+    """What was made of an order.
 
     Attributes:
-        arrays: rows (R, d) float32, and of each row loss, norms, tokens and truncated.
-        meta: what must be equal for two sketches to be comparable, and what was left out.
-        records: sampled completions.
+        sketch: its arrays are memory-mapped until it is written.
         measured: seconds and tokens of this run; not part of the content.
     """
 
     order: Order
-    arrays: dict[str, NDArray[Any]]
-    meta: dict[str, Any]
-    records: list[dict[str, Any]]
+    sketch: Sketch
     measured: dict[str, float]
-    _grown: Growing | None = None
+    _grown: Growing
 
     @property
     def asked(self) -> int:
@@ -90,22 +88,11 @@ class Sketch:
     @property
     def kept(self) -> int:
         """How many examples have a gradient."""
-        return int(self.meta["examples"])
-
-    def write(self, folder: Path) -> None:
-        """The files of a partition; what was kept on the way is then deleted."""
-        rows = self.arrays["rows"]
-        mean = np.asarray(np.mean(rows, axis=0, dtype=np.float64))
-        write_arrays(folder / SKETCH, {**self.arrays, "mean": mean}, self.meta)
-        if self.records:
-            import pandas as pd
-
-            write_table(folder / ROLLOUTS, pd.DataFrame(self.records))
+        return self.sketch.meta.examples
 
     def forget(self) -> None:
         """Delete what was kept on the way."""
-        if self._grown is not None:
-            self._grown.remove()
+        self._grown.remove()
 
 
 @dataclass
@@ -128,30 +115,59 @@ class Chunk:
     seconds: float = 0.0
 
 
-def placement(device: str, dtype: str | None) -> tuple[str, torch.dtype]:
-    """Where the model is and in which precision: on a GPU bfloat16, else float32, unless told."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    return device, getattr(torch, dtype or ("float32" if on_cpu else "bfloat16"))
+@dataclass(frozen=True)
+class Done:
+    """What is done of an order so far, besides its arrays.
+
+    Attributes:
+        seen: how many examples.
+        ids: of each row the first example that it stands for.
+        not_finite, too_long: ids of the examples that are left out.
+        records: the completions sampled, as JSON.
+    """
+
+    seen: int = 0
+    ids: Sequence[str] = ()
+    not_finite: Sequence[str] = ()
+    too_long: Sequence[str] = ()
+    records: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, grown: Growing) -> Done:
+        """As it was kept; nothing at the beginning."""
+        return cls(**(grown.state or {}))
 
 
 class Sketcher:
-    """The base model, loaded once, with objective and projection."""
+    """The base model, loaded once, with objective and projection.
 
-    def __init__(self, project: Project) -> None:
-        folder = project.open("base_model")
-        self.params, self.settings = project.params.base_model, project.params.gradient_sketches
-        self.fingerprint = read_json(folder / base.FINGERPRINT)["fingerprint"]
+    Args:
+        folder: of the prepared base model.
+        params: its settings.
+        settings: how sketches are made.
+        objective: what they are gradients of.
+
+    Raises:
+        ModelError: the base model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        params: BaseModelParams,
+        settings: SketchSettings,
+        objective: Preparing,
+    ) -> None:
+        self.params, self.settings, self._objective = params, settings, objective
+        self.fingerprint = BaseModelFingerprint.read(folder).fingerprint
         self.tokenizer = base.load_tokenizer(folder)
-        self.model = base.load(folder, *placement(self.settings.device, self.settings.dtype))
+        self.model = base.load(folder, Placement.of(settings.device, settings.dtype))
         self.a = base.read_lora(folder)
-        lora, objective = self.params.lora, self.settings.objective
-        temperature = objective.temperature if isinstance(objective, Grpo) else 1.0
-        self.gradients = LoraGradients(self.model, self.a, lora.alpha / lora.rank, temperature)
+        scale = params.lora.alpha / params.lora.rank
+        self.gradients = LoraGradients(self.model, self.a, scale, objective.logit_temperature)
         self.size = self.gradients.size
         self.projection = self.projecting(self.size)
-        self.prepare = preparation(self.settings.objective, self.model, self.tokenizer, self.params)
+        self.prepare = objective.preparation(self.model, self.tokenizer, params)
 
     def projecting(self, size: int) -> CountSketch | Identity:
         """The projection of vectors of this length."""
@@ -161,18 +177,18 @@ class Sketcher:
         d = settings.dimension or dimension_for(settings.distortion or 0.0)
         return CountSketch(size, d, settings.seed)
 
-    def sketch(self, orders: Iterable[Order], progress: Progress) -> Iterator[Sketch]:
-        """Sketch one dataset after the other; `progress` is told of each chunk.
+    def sketch(self, orders: Iterable[Order], progress: Progress) -> Iterator[Sketched]:
+        """Sketch one dataset after the other; `progress` is called after each chunk.
 
         Raises:
-            ModelError: a row lacks what the objective needs, a reward fails, or the projection
+            ModelError: an example lacks what the objective needs, a reward fails, or the projection
                 loses more than it states.
             ArtifactError: the disk is full. What was done stays.
         """
         seconds, tokens, cores = 0.0, 0, len(os.sched_getaffinity(0))
         chunks, flow = itertools.tee(self._chunks(orders, progress))
-        found = sketch(self.gradients, (chunk.examples for chunk in chunks), self.projection)
-        for chunk, rows in zip(flow, found, strict=True):
+        made = sketch(self.gradients, (chunk.examples for chunk in chunks), self.projection)
+        for chunk, rows in zip(flow, made, strict=True):
             self.keep(chunk, rows)
             done = sum(example.tokens for example in chunk.examples)
             tokens += done
@@ -186,15 +202,14 @@ class Sketcher:
     def _chunks(self, orders: Iterable[Order], progress: Progress) -> Iterator[Chunk]:
         for order in orders:
             grown = Growing(order.partial, order.work, self.shapes())
-            state = grown.state or nothing()
+            seen = Done.of(grown).seen
             block = self.block(order)
             whole = order.count // block * block  # the few that fill no block are left out
-            if state["seen"]:
-                progress(order.key, state["seen"], None)
-            rest = itertools.islice(rows_of(order), state["seen"], whole)
+            if seen:
+                progress(order.key, seen, None)
+            rest = itertools.islice(examples_of(order), seen, whole)
             fitting = max(1, min(CHUNK, ROOM // (8 * self.projection.dimension)))
             size = -(-fitting // block) * block
-            seen = state["seen"]
             while True:
                 some = list(itertools.islice(rest, size))
                 seen += len(some)
@@ -203,17 +218,17 @@ class Sketcher:
                 if chunk.last:
                     break
 
-    def fill(self, chunk: Chunk, rows: Sequence[dict[str, Any]]) -> Chunk:
-        """Prepare rows into a chunk; those that are too long are named."""
+    def fill(self, chunk: Chunk, examples: Sequence[Example]) -> Chunk:
+        """Prepare examples into a chunk; those that are too long are named."""
         began = time.perf_counter()
-        for row in rows:
+        for example in examples:
             try:
-                example = self.prepare(row)
+                prepared = self.prepare(example)
             except TooLong:
-                chunk.too_long.append(row["id"])
+                chunk.too_long.append(example.id)
                 continue
-            chunk.ids.append(row["id"])
-            chunk.examples.append(example)
+            chunk.ids.append(example.id)
+            chunk.examples.append(prepared)
         chunk.seconds = time.perf_counter() - began
         return chunk
 
@@ -236,74 +251,66 @@ class Sketcher:
             "squares": ("float64", (2,)),  # of each example, before and after the projection
         }
 
-    def keep(self, chunk: Chunk, rows: Sequence[Row]) -> None:
+    def keep(self, chunk: Chunk, rows: Sequence[ProjectedGradient]) -> None:
         """Put a chunk's rows on disk, with what is to be known of those that were left out."""
-        state = chunk.grown.state or nothing()
+        done = Done.of(chunk.grown)
         good = [number for number, row in enumerate(rows) if row.finite]
         squares = [(rows[n].norm ** 2, float(np.square(rows[n].values).sum())) for n in good]
         arrays: dict[str, NDArray[Any]] = {"squares": np.array(squares).reshape(-1, 2)}
         parts = [good[i : i + chunk.block] for i in range(0, len(good), chunk.block)]
         if parts:
             arrays |= _means(parts, rows, chunk.examples)
-        records = [
-            {"id": name, **record}
-            for name, example in zip(chunk.ids, chunk.examples, strict=True)
-            for record in example.records
-        ]
-        chunk.grown.append(
-            arrays,
-            {
-                "seen": state["seen"] + len(chunk.ids) + len(chunk.too_long),
-                "ids": state["ids"] + [chunk.ids[part[0]] for part in parts],
-                "not_finite": state["not_finite"]
-                + [name for n, name in enumerate(chunk.ids) if n not in set(good)],
-                "too_long": state["too_long"] + chunk.too_long,
-                "records": state["records"] + records,
-            },
+        finite = set(good)
+        now = Done(
+            done.seen + len(chunk.ids) + len(chunk.too_long),
+            [*done.ids, *(chunk.ids[part[0]] for part in parts)],
+            [*done.not_finite, *(name for n, name in enumerate(chunk.ids) if n not in finite)],
+            [*done.too_long, *chunk.too_long],
+            [*done.records, *(asdict(c) for each in chunk.examples for c in each.completions)],
         )
+        chunk.grown.append(arrays, vars(now))
 
-    def finished(self, order: Order, grown: Growing, measured: dict[str, float]) -> Sketch:
+    def finished(self, order: Order, grown: Growing, measured: dict[str, float]) -> Sketched:
         """The sketch of an order that is done, its projection checked."""
-        arrays, state = grown.arrays(), grown.state
+        arrays, done = grown.arrays(), Done.of(grown)
         squares = arrays.pop("squares")
         distortion = None
         if len(squares):
             distortion = measured_distortion(squares[:, 1], squares[:, 0])
             if isinstance(self.projection, CountSketch):
                 check_distortion(distortion, self.projection.dimension, order.key)
-        meta = {
-            **self.comparable(),
-            "native_dimension": self.size,
-            "batch_invariant": self.gradients.packing.invariant,
-            "examples": len(squares),
-            "example_ids": state["ids"],
-            "dropped_not_finite": sorted(state["not_finite"]),
-            "too_long": sorted(state["too_long"]),
-            "no_signal": int((squares[:, 0] == 0).sum()) if len(squares) else 0,
-            "distortion": None if distortion is None else asdict(distortion),
-        }
-        return Sketch(order, arrays, meta, state["records"], measured, grown)
+        meta = SketchMeta(
+            alike=self.made_alike(),
+            native_dimension=self.size,
+            batch_invariant=self.gradients.packing.invariant,
+            examples=len(squares),
+            example_ids=tuple(done.ids),
+            dropped_not_finite=tuple(sorted(done.not_finite)),
+            too_long=tuple(sorted(done.too_long)),
+            no_signal=int((squares[:, 0] == 0).sum()) if len(squares) else 0,
+            distortion=distortion,
+        )
+        completions = [SampledCompletion(**record) for record in done.records]
+        whole = Sketch(**arrays, meta=meta, completions=completions)
+        return Sketched(order, whole, measured, grown)
 
-    def comparable(self) -> dict[str, Any]:
+    def made_alike(self) -> MadeAlike:
         """What must be the same for two sketches to be compared."""
-        return {
-            "fingerprint": self.fingerprint,
-            "objective": self.settings.objective.model_dump_json(),
-            "vectors": self.settings.vectors,
-            "projection": self.settings.projection,
-            "dimension": self.projection.dimension,
-            "seed": self.settings.seed,
-            "dtype": str(next(self.model.parameters()).dtype).removeprefix("torch."),
-        }
-
-
-def nothing() -> dict[str, Any]:
-    """What is done of an order at its beginning."""
-    return {"seen": 0, "ids": [], "not_finite": [], "too_long": [], "records": []}
+        return MadeAlike(
+            fingerprint=self.fingerprint,
+            objective=self._objective.described(),
+            vectors=self.settings.vectors,
+            projection=self.settings.projection,
+            dimension=self.projection.dimension,
+            seed=self.settings.seed,
+            dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+        )
 
 
 def _means(
-    parts: Sequence[Sequence[int]], rows: Sequence[Row], examples: Sequence[Prepared]
+    parts: Sequence[Sequence[int]],
+    rows: Sequence[ProjectedGradient],
+    examples: Sequence[Prepared],
 ) -> dict[str, NDArray[Any]]:
     """Of each part's examples the mean gradient, loss and norm, and the sum of tokens."""
     return {
@@ -315,9 +322,9 @@ def _means(
     }
 
 
-def rows_of(order: Order) -> Iterator[dict[str, Any]]:
-    """The order's rows as the file has them, few in memory at once."""
-    for table in table_batches(order.source, COLUMNS, READ):
-        for row in table.to_dict("records"):
-            if order.ids is None or row["id"] in order.ids:
-                yield {str(name): value for name, value in row.items()}
+def examples_of(order: Order) -> Iterator[Example]:
+    """The order's examples as the file has them, few in memory at once."""
+    for batch in tables.batches(order.source, READ):
+        for example in batch:
+            if order.ids is None or example.id in order.ids:
+                yield example

@@ -9,7 +9,7 @@ of the same direction, as they have gradients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from appraise.language_model.adapters import with_adapter
 from appraise.language_model.lora import widths
 from appraise.language_model.prompts import Encoded
-from appraise.language_model.training import rate, with_adapter
+from appraise.language_model.protocols import AdaptedModel, LanguageModel, Tokenizer
+from appraise.language_model.streams import Stream
+from appraise.language_model.supervised import supervised
+from appraise.language_model.trainers import Run
+from appraise.language_model.training import rate
 from appraise.language_model.trunk import Trunk
-from appraise.params import Lora, LoraAdapterParams, TaskVectors
+from appraise.settings.model import Lora
+from appraise.settings.sketches import TaskVectors
+from appraise.settings.training import LoraAdapterParams
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,10 @@ class TaskVector:
     last_loss: float
 
 
-def size(a: Mapping[str, torch.Tensor], model: Any) -> int:
+def size(a: Mapping[str, torch.Tensor], model: LanguageModel) -> int:
     """Length of a task vector."""
     modules = dict(model.named_modules())
-    return sum(len(one) * sum(widths(modules[name]) or ()) for name, one in a.items())
+    return sum(len(low) * sum(widths(modules[name]) or ()) for name, low in a.items())
 
 
 def within_budget(examples: Sequence[Encoded], settings: TaskVectors) -> list[Encoded]:
@@ -65,8 +72,8 @@ def within_budget(examples: Sequence[Encoded], settings: TaskVectors) -> list[En
 
 
 def task_vector(
-    model: Any,
-    tokenizer: Any,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
     a: Mapping[str, torch.Tensor],
     lora: Lora,
     examples: Sequence[Encoded],
@@ -81,8 +88,6 @@ def task_vector(
     Raises:
         ModelError: the loss is no number.
     """
-    from appraise.language_model import trainers
-
     sequences = within_budget(examples, settings)
     steps = -(-len(sequences) // settings.batch_size)
     schedule = LoraAdapterParams(steps=steps, learning_rate=settings.learning_rate)
@@ -91,19 +96,18 @@ def task_vector(
     adapted = with_adapter(model, lora, a)
     try:
         before = _parameters(adapted, a)
-        run = trainers.Run(
-            adapted, trunk, tokenizer, settings.batch_size, rates, settings.seed, lambda: None
-        )
-        curve = trainers.sft(run, sequences)
+        batch, seed = settings.batch_size, settings.seed
+        run = Run(adapted, trunk, tokenizer, batch, rates, seed, lambda: None)
+        curve = supervised(run, Stream.of(sequences, batch))
         vector = (_parameters(adapted, a) - before).numpy()
     finally:
         adapted.unload().eval().requires_grad_(False)
     return TaskVector(vector, curve.tokens, curve.loss[0], curve.loss[-1])
 
 
-def _parameters(adapted: Any, names: Mapping[str, Any]) -> torch.Tensor:
+def _parameters(adapted: AdaptedModel, names: Iterable[str]) -> torch.Tensor:
     """All A and B, (size,) float32 on the CPU."""
     modules = dict(adapted.get_base_model().named_modules())
-    layers = [modules[name] for name in sorted(names)]
-    parts = [part["default"].weight for one in layers for part in (one.lora_A, one.lora_B)]
+    layers: list[Any] = [modules[name] for name in sorted(names)]
+    parts = [part["default"].weight for layer in layers for part in (layer.lora_A, layer.lora_B)]
     return torch.cat([part.detach().float().cpu().reshape(-1) for part in parts])

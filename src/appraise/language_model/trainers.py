@@ -1,22 +1,22 @@
 """TRL's trainers, set up to train on what the gradients are taken of.
 
-Tokens are ours, and so is their order. On a CPU the sequences of a batch are computed side by side;
-pairs and groups of completions are computed one at a time, and their gradients added up. The
-adapter alone is in training mode: as in the gradients, only LoRA drops out.
+Tokens are ours, and so is their order; they are drawn step by step. On a CPU the sequences of a
+batch are computed side by side; pairs and groups of completions are computed one at a time, and
+their gradients added up. The adapter alone is in training mode: as in the gradients, only LoRA
+drops out. What is special to an objective is in its module (`appraise.objectives`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
 
 import torch
 from datasets import Dataset
@@ -24,22 +24,17 @@ from huggingface_hub import constants
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 from trl.trainer import utils as fused
-from trl.trainer.dpo_config import DPOConfig
-from trl.trainer.dpo_trainer import DPOTrainer
-from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from appraise.errors import ModelError
-from appraise.language_model.lora import peft_quiet
-from appraise.language_model.objectives import Rollout, Row
+from appraise.language_model.adapters import peft_quiet
+from appraise.language_model.mixes import Losses
 from appraise.language_model.prompts import Encoded
-from appraise.language_model.side_by_side import SideBySide
+from appraise.language_model.protocols import AdaptedModel, Tokenizer
+from appraise.language_model.streams import Stream
 from appraise.language_model.trunk import Trunk
-from appraise.params import Grpo
 
 PADDED = 0  # any token will do: it is masked
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,9 +49,9 @@ class Run:
         progress: called after each step.
     """
 
-    adapted: Any
+    adapted: AdaptedModel
     trunk: Trunk
-    tokenizer: Any
+    tokenizer: Tokenizer
     batch_size: int
     rates: Sequence[float]
     seed: int
@@ -84,112 +79,25 @@ class Curve:
     tokens: int
 
 
-def sft(run: Run, examples: Sequence[Encoded]) -> Curve:
-    """The mean negative log-likelihood of a batch's completion tokens, in nats."""
-    columns = {
-        "input_ids": [list(one.ids) for one in examples],
-        "labels": [[-100] * one.n_prompt + list(one.ids[one.n_prompt :]) for one in examples],
-    }
+class Tally:
+    """Counts the tokens of the sequences that are trained on."""
 
-    def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> SFTTrainer:
-        given = {**settings, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
-        given |= {"per_device_train_batch_size": run.batch_size, "gradient_accumulation_steps": 1}
-        collator = DataCollatorForLanguageModeling(PADDED)
-        return kind(args=SFTConfig(**given), data_collator=collator, **parts)
-
-    kind: Callable[..., SFTTrainer] = SFTTrainer
-    if run.side_by_side:
-        kind = partial(SideBySide, run.trunk)
-        run = replace(run, adapted=run.trunk.top(run.adapted))
-    return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(examples))
-
-
-def dpo(run: Run, beta: float, pairs: Sequence[tuple[Encoded, Encoded]]) -> Curve:
-    """−log σ(β(Δ_chosen − Δ_rejected)) of each pair; the adapter switched off is the reference."""
-    sides = {"chosen": 0, "rejected": 1}
-    columns = {
-        **{name: [list(pair[side].ids) for pair in pairs] for name, side in sides.items()},
-        **{f"{name}_at": [pair[side].n_prompt for pair in pairs] for name, side in sides.items()},
-    }
-
-    def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> DPOTrainer:
-        config = DPOConfig(**settings, beta=beta, disable_dropout=False)
-        return _Pairs(args=config, data_collator=_both_sides, **parts)
-
-    both = [encoded for pair in pairs for encoded in pair]
-    return _train(run, Dataset.from_dict(columns), trainer, lambda: _tokens(both))
-
-
-def grpo(
-    run: Run,
-    objective: Grpo,
-    rows: Sequence[Row],
-    sample: Callable[[Row], tuple[Rollout, ...]],
-) -> Curve:
-    """The clipped surrogate of a group's completions, sampled and rewarded by `sample`."""
     tokens = 0
 
-    def rollouts(prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
-        """For each prompt, which comes once for each completion, as TRL wants it."""
-        nonlocal tokens
-        trainer.model.get_base_model().eval()
-        groups = [sample(rows[int(number)]) for number in prompts[:: objective.generations]]
-        found = [rollout for group in groups for rollout in group]
-        tokens += _tokens([one.encoded for one in found])
-        return {
-            "prompt_ids": [list(one.encoded.ids[: one.encoded.n_prompt]) for one in found],
-            "completion_ids": [list(one.encoded.ids[one.encoded.n_prompt :]) for one in found],
-            "logprobs": None,
-            "rewards": [one.reward for one in found],
-        }
-
-    def trainer(settings: Mapping[str, Any], parts: Mapping[str, Any]) -> GRPOTrainer:
-        config = GRPOConfig(
-            **{**settings, "per_device_train_batch_size": objective.generations},
-            num_generations=objective.generations,
-            max_completion_length=objective.max_new_tokens,
-            temperature=objective.temperature,
-            loss_type="grpo",  # the mean of a completion's tokens, then of a group
-            beta=0.0,
-            shuffle_dataset=False,
-        )
-        given = {**parts, "processing_class": _with_padding(run.tokenizer)}
-        return GRPOTrainer(args=config, reward_funcs=_found, rollout_func=rollouts, **given)
-
-    numbered = Dataset.from_dict({"prompt": [str(number) for number in range(len(rows))]})
-    return _train(run, numbered, trainer, lambda: tokens)
+    def __call__(self, *sequences: Encoded) -> tuple[Encoded, ...]:
+        """The sequences, as they are."""
+        self.tokens += sum(len(sequence.ids) for sequence in sequences)
+        return sequences
 
 
-def _tokens(sequences: Sequence[Encoded]) -> int:
-    return sum(len(one.ids) for one in sequences)
-
-
-def _found(rewards: list[float | None], **_: Any) -> list[float | None]:
-    """The rewards that came with the completions."""
-    return rewards
-
-
-def _with_padding(tokenizer: Any) -> Any:
-    """A copy that surely has a token to pad with, one that the model has an embedding of."""
-    padding = copy.deepcopy(tokenizer)
-    padding.pad_token = padding.convert_ids_to_tokens(PADDED)
-    return padding
-
-
-class _Pairs(DPOTrainer):
-    """Of pairs that are tokens already. TRL's own would end them otherwise than the sketches."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-        return dataset
-
-
-def _both_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-    """A batch for DPO: the chosen answers, then the rejected ones."""
-    both = [(row[side], row[f"{side}_at"]) for side in ("chosen", "rejected") for row in rows]
+def padded(sequences: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """A batch of sequences, padded at their ends: ids and masks, (sequences, longest) each."""
     columns = {
-        "input_ids": [torch.tensor(ids) for ids, _ in both],
-        "attention_mask": [torch.ones(len(ids), dtype=torch.long) for ids, _ in both],
-        "completion_mask": [(torch.arange(len(ids)) >= at).long() for ids, at in both],
+        "input_ids": [torch.tensor(each.ids) for each in sequences],
+        "attention_mask": [torch.ones(len(each.ids), dtype=torch.long) for each in sequences],
+        "completion_mask": [
+            (torch.arange(len(each.ids)) >= each.n_prompt).long() for each in sequences
+        ],
     }
     return {
         name: torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=PADDED)
@@ -197,15 +105,22 @@ def _both_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     }
 
 
-class _Watch(TrainerCallback):
-    """Keeps what is logged, and stops at a loss that is no number."""
+class Watch(TrainerCallback):
+    """Keeps what is logged, shows it to whom the sequences come from, and stops at a loss of NaN.
 
-    def __init__(self, progress: Callable[[], object]) -> None:
+    Attributes:
+        each: a trainer that knows the losses of single sequences puts those of the present step
+            here, in the order in which the sequences came.
+    """
+
+    def __init__(self, observe: Callable[[int, Losses], None]) -> None:
         self.loss: list[float] = []
         self.reward: list[float] = []
-        self._progress = progress
+        self.each: list[torch.Tensor] = []
+        self._observe = observe
 
     def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
+        """As transformers calls it after each step, and once at the end."""
         logs = given["logs"]
         if "loss" not in logs:  # the summary at the end
             return
@@ -216,33 +131,61 @@ class _Watch(TrainerCallback):
             )
         self.loss.append(float(logs["loss"]))
         self.reward += [float(logs["reward"])] if "reward" in logs else []
-        self._progress()
+        each = tuple(float(loss) for loss in self.each)
+        self.each.clear()
+        self._observe(state.global_step - 1, Losses(self.loss[-1], each or None))
 
 
-def _train(run: Run, data: Dataset, make: Callable[..., Any], tokens: Callable[[], int]) -> Curve:
-    adapted, watch = run.adapted, _Watch(run.progress)
+def train(
+    run: Run,
+    stream: Stream[T],
+    column: tuple[str, Callable[[int], object]],
+    make: Callable[[Mapping[str, Any], Mapping[str, Any], Watch], Any],
+    tally: Tally,
+) -> Curve:
+    """Train on a stream of what the steps need.
+
+    Args:
+        column: the name by which the trainer is given the place of an item in the stream, and what
+            stands for it there. What the item is, it asks the stream.
+        make: TRL's trainer, from settings that all have in common, arguments that all have in
+            common, and what it is watched by.
+        tally: of the stream's tokens.
+
+    Raises:
+        ModelError: the loss is no number.
+    """
+
+    def observe(step: int, losses: Losses) -> None:
+        stream.observe(step, losses)
+        run.progress()
+
+    adapted, watch = run.adapted, Watch(observe)
     weights = [p for _, p in sorted(adapted.named_parameters()) if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1.0, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: run.rates[min(step, len(run.rates) - 1)]
     )
+    name, shown = column
     parts = {
         "model": adapted,
         "processing_class": run.tokenizer,
-        "train_dataset": data,
+        "train_dataset": Dataset.from_dict({name: [shown(n) for n in range(len(stream))]}),
         "optimizers": (optimizer, schedule),
         "callbacks": [watch],
     }
     with tempfile.TemporaryDirectory() as folder, _surroundings(adapted):
-        trainer = make(_settings(run, folder), parts)
+        trainer = make(_settings(run, folder), parts, watch)
         trainer.remove_callback(PrinterCallback)
         if "ref" in adapted.peft_config:  # at B = 0 the base model is the reference
             adapted.delete_adapter("ref")
+        loader = trainer.get_train_dataloader().base_dataloader  # accelerate's asks a step ahead
+        trainer.get_train_dataloader = lambda: loader
         trainer.train()
-    return Curve(tuple(watch.loss), tuple(watch.reward), tokens())
+    return Curve(tuple(watch.loss), tuple(watch.reward), tally.tokens)
 
 
-def _settings(run: Run, folder: str) -> dict[str, Any]:
+def _settings(run: Run, folder: str) -> dict[str, object]:
     """What all of TRL's configurations have in common here."""
     return {
         "output_dir": folder,
@@ -266,12 +209,12 @@ def _settings(run: Run, folder: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _surroundings(adapted: Any) -> Iterator[None]:
+def _surroundings(adapted: AdaptedModel) -> Iterator[None]:
     """Quiet, without a word to the hub, logits only where there are labels; then all as before."""
     base = adapted.get_base_model()
     dropouts = [module for name, module in base.named_modules() if ".lora_dropout." in name]
 
-    def only_lora_drops_out(*_: Any) -> None:
+    def only_lora_drops_out(*_: object) -> None:
         base.eval()
         for module in dropouts:
             module.train(adapted.training)
@@ -296,7 +239,7 @@ def _surroundings(adapted: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _changed(module: Any, name: str, value: Any) -> Iterator[None]:
+def _changed(module: ModuleType, name: str, value: object) -> Iterator[None]:
     before = getattr(module, name)
     setattr(module, name, value)
     try:

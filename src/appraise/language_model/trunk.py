@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 
 from appraise.language_model.lora import adapted_layers
-from appraise.params import Lora
+from appraise.language_model.protocols import AdaptedModel, LanguageModel
+from appraise.settings.model import Lora
 
+M = TypeVar("M", LanguageModel, AdaptedModel)
+Ids = tuple[int, ...]
+Asked = tuple[Ids, tuple[Ids, ...] | None]  # a sequence, and what it goes on with
 Inputs = dict[str, torch.Tensor]
 LAYERS = ("layers", "h")  # as decoders call them
 POSITIONS = ("wpe", "embed_positions")  # learned ones, added to the embeddings
@@ -30,15 +34,15 @@ class Trunk:
     that know their number) is left whole: states are then the token ids themselves.
     """
 
-    def __init__(self, model: Any, lora: Lora) -> None:
+    def __init__(self, model: LanguageModel, lora: Lora) -> None:
         layers = adapted_layers(model, lora)
         self._first = layers[0] if layers else 0
         self._device = model.get_input_embeddings().weight.device
-        self._kept: dict[Any, tuple[Inputs, ...]] = {}
+        self._kept: dict[Asked, tuple[Inputs, ...]] = {}
         self._bytes = 0
         self._lower = self._cut(model) if self._first else None
 
-    def _cut(self, model: Any) -> Any | None:
+    def _cut(self, model: LanguageModel) -> torch.nn.Module | None:
         try:
             lower = _without_norm(_layers(model, 0, self._first).get_decoder())
             top = _layers(model, self._first)
@@ -51,13 +55,13 @@ class Trunk:
             return None
         return lower if torch.equal(whole, both) else None
 
-    def top(self, model: Any) -> Any:
+    def top(self, model: M) -> M:
         """The layers above, sharing the model's parameters; to be called with what we return."""
         return model if self._lower is None else _layers(model, self._first)
 
     def read(self, ids: Sequence[int]) -> Inputs:
         """Inputs of the top for one sequence of token ids."""
-        return self._keep(tuple(ids), self._read)[0]
+        return self._keep((tuple(ids), None), self._read)[0]
 
     def read_on(self, left: Sequence[int], rights: Sequence[Sequence[int]]) -> tuple[Inputs, ...]:
         """Inputs of the top for a prompt, then, if any is not empty, for its continuations.
@@ -66,25 +70,27 @@ class Trunk:
         """
         return self._keep((tuple(left), tuple(map(tuple, rights))), self._read_on)
 
-    def _keep(self, key: Any, compute: Any) -> tuple[Inputs, ...]:
+    def _keep(
+        self, key: Asked, compute: Callable[[Asked], tuple[Inputs, ...]]
+    ) -> tuple[Inputs, ...]:
         if key in self._kept:
             return self._kept[key]
         with torch.no_grad():
-            made: tuple[Inputs, ...] = compute(key)
+            made = compute(key)
         size = sum(tensor.nbytes for inputs in made for tensor in inputs.values())
         if self._bytes + size <= MOST_BYTES:
             self._bytes += size
             self._kept[key] = made
         return made
 
-    def _read(self, ids: tuple[int, ...]) -> tuple[Inputs, ...]:
-        tokens = torch.tensor([ids], device=self._device)
+    def _read(self, key: Asked) -> tuple[Inputs, ...]:
+        tokens = torch.tensor([key[0]], device=self._device)
         if self._lower is None:
             return ({"input_ids": tokens},)
         return ({"inputs_embeds": self._lower(input_ids=tokens, use_cache=False)[0]},)
 
-    def _read_on(self, key: tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]) -> Any:
-        left, rights = key
+    def _read_on(self, key: Asked) -> tuple[Inputs, ...]:
+        left, rights = key[0], key[1] or ()
         width = max(map(len, rights))
         rows = [[*right, *[0] * (width - len(right))] for right in rights]
         padded = torch.tensor(rows, device=self._device)
@@ -101,14 +107,14 @@ class Trunk:
         return (prompt, {"inputs_embeds": more.last_hidden_state})
 
 
-def _layers(model: Any, start: int, stop: int | None = None) -> Any:
+def _layers(model: M, start: int, stop: int | None = None) -> M:
     """A model of some of the layers, sharing all parameters with the whole one.
 
     Raises:
         AttributeError: its layers are not where we look for them.
     """
     shared = itertools.chain(model.parameters(), model.buffers())
-    part = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    part: Any = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
     decoder, config = part.get_decoder(), part.config.get_text_config()
     place = next((name for name in LAYERS if hasattr(decoder, name)), LAYERS[0])
     layers = getattr(decoder, place)[start:stop]
@@ -126,7 +132,7 @@ def _layers(model: Any, start: int, stop: int | None = None) -> Any:
     return part
 
 
-def _without_norm(decoder: Any) -> Any:
+def _without_norm(decoder: torch.nn.Module) -> torch.nn.Module:
     for name in NORMS:
         if hasattr(decoder, name):
             setattr(decoder, name, torch.nn.Identity())
@@ -136,5 +142,5 @@ def _without_norm(decoder: Any) -> Any:
 class _NoPositions(torch.nn.Module):
     """For a top: the positions are in the states already."""
 
-    def forward(self, *_: Any, **__: Any) -> torch.Tensor:
+    def forward(self, *_: object, **__: object) -> torch.Tensor:
         return torch.zeros(1)

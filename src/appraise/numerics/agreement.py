@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import rankdata
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
@@ -96,11 +97,11 @@ def agreement(
     `go` asks for two things, because each can be luck without the other.
 
     - The regret is at most 10 %. On the demo's pool twelve other rows of each dataset, under the
-      same model, cost 2 % on average and 9 % at most, and a set drawn by lot 60 %: 10 % is about
+      same model, cost 2 % on average and 9 % at most, and a set drawn at random 60 %: 10 % is about
       the noise that every valuation has, and little beside what a valuation brings.
     - The lower end of the interval of c's Spearman correlation is above 0.5: of any two datasets
       the better one is ranked higher in two of three cases (Kendall's τ is then about 1/3). A
-      purchase can be right by luck: on that pool one set in nine drawn by lot passes the first
+      purchase can be right by luck: on that pool one set in nine drawn at random passes the first
       test. Where the ranking is wrong, the next purchase is, with another budget or less on offer.
 
     Twelve other rows pass both in 40 of 40 draws, four against four in 30: with previews so small
@@ -164,8 +165,6 @@ def regret_of(chosen: tuple[int, ...], valued: Valued) -> float:
 
 
 def _correlation(a: Floats, b: Floats) -> Correlation:
-    from scipy.stats import rankdata
-
     return Correlation(float(_pearson(rankdata(a), rankdata(b))), float(_pearson(a, b)))
 
 
@@ -181,8 +180,6 @@ def _interval(
     a: Floats, b: Floats, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float]:
     """Of the Spearman correlation; resamples of a single dataset say nothing and are left out."""
-    from scipy.stats import rankdata
-
     drawn = resampled_indices(seed, "agreement", resamples, len(a))
     found = _pearson(rankdata(a[drawn], axis=1), rankdata(b[drawn], axis=1))
     found = found[np.isfinite(found)]

@@ -103,6 +103,6 @@ def _checked(
     if resamples < 1 or not 0 < confidence < 1:
         raise ParamsError(
             f"comparison: expected resamples ≥ 1 and a confidence between 0 and 1, found "
-            f"{resamples} and {confidence}; mend decision_outcome in params.yaml"
+            f"{resamples} and {confidence}; correct them"
         )
     return losses, lengths

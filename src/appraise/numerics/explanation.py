@@ -16,7 +16,7 @@ from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution
 from appraise.numerics.optimum import optimum
-from appraise.numerics.program import Program, checked_program, optimality
+from appraise.numerics.program import Program, optimality
 
 NEAR = 0.01  # within 1 % of its walk-away price, a dataset's choice hangs on a hair
 
@@ -51,29 +51,12 @@ class Explanation:
     near_threshold: bool
 
 
-def explain(
-    K: Floats,
-    c: Floats,
-    tau: float,
-    solution: Solution,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    nonnegative: bool = True,
-) -> tuple[Explanation, ...]:
-    """Explain every weight of a solution of the same program.
+def explain_program(program: Program, solution: Solution) -> tuple[Explanation, ...]:
+    """Explain every weight of a solution of this program.
 
     One more program is solved, without i, for each chosen dataset i; a refused one costs nothing,
     because the optimum without it is the optimum.
-
-    Raises:
-        SolverError: the program is ill-posed.
     """
-    program = checked_program(K, c, tau, penalties, ridge, nonnegative)
-    return explain_program(program, solution)
-
-
-def explain_program(program: Program, solution: Solution) -> tuple[Explanation, ...]:
-    """`explain` for a program that has been checked."""
     thresholds = program.thresholds(solution.weights, solution.lam)
     everyone = range(len(program.c))
     return tuple(_explain_one(program, solution, i, float(thresholds[i])) for i in everyone)
@@ -166,11 +149,11 @@ def cluster_values(
         solution: its solution.
         owners: one for each dataset.
     """
-    found = []
+    clusters = []
     for name in sorted(set(owners)):
         members = tuple(i for i, owner in enumerate(owners) if owner == name)
         weight = math.fsum(solution.weights[list(members)])
         used = any(solution.weights[i] != 0 for i in members)
         value = _left_out(program, solution, members)[1] if used else 0.0
-        found.append(Cluster(name, members, weight, value))
-    return tuple(sorted(found, key=lambda cluster: (-cluster.value, cluster.name)))
+        clusters.append(Cluster(name, members, weight, value))
+    return tuple(sorted(clusters, key=lambda cluster: (-cluster.value, cluster.name)))

@@ -19,13 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appraise.errors import ParamsError
-from appraise.numerics.kernel import Floats
+from appraise.numerics.explanation import Cluster, cluster_values
+from appraise.numerics.kernel import Floats, Normalize, inner_products, mean_gradient
+from appraise.numerics.kmm import solve_program
+from appraise.numerics.question import Question
+from appraise.numerics.rule import Lambda
 
+Rows = NDArray[np.floating[Any]]  # of a sketch, as they were written
 _MOST_NOISE = 0.6  # a larger share is taken for this one: the ratio would blow up
 
 
@@ -94,17 +100,17 @@ def families(
         pooled.join(a, b)
         first[first == b] = a
         gone = first != np.arange(len(K))
-        found = pooled.cosines(a)
-        found[gone] = -np.inf
-        found[a] = -np.inf
-        cosine[a], cosine[:, a] = found, found
+        joined = pooled.cosines(a)
+        joined[gone] = -np.inf
+        joined[a] = -np.inf
+        cosine[a], cosine[:, a] = joined, joined
         cosine[b], cosine[:, b] = -np.inf, -np.inf
     return first
 
 
 def merged_preview(
-    rows: Sequence[Floats], keys: Sequence[Sequence[str]], size: int
-) -> tuple[Floats, tuple[str, ...]]:
+    rows: Sequence[Rows], keys: Sequence[Sequence[str]], size: int
+) -> tuple[Rows, tuple[str, ...]]:
     """The preview of several datasets taken as one: rows in the order of their keys, each once.
 
     Args:
@@ -115,9 +121,77 @@ def merged_preview(
     Returns:
         The rows (at most size, d), and their keys.
     """
-    found: dict[str, Floats] = {}
+    by_key: dict[str, Rows] = {}
     for table, names in zip(rows, keys, strict=True):
         for row, name in zip(table, names, strict=True):
-            found.setdefault(name, row)
-    names = sorted(found)[:size]
-    return np.stack([found[name] for name in names]), tuple(names)
+            by_key.setdefault(name, row)
+    names = sorted(by_key)[:size]
+    return np.stack([by_key[name] for name in names]), tuple(names)
+
+
+@dataclass(frozen=True)
+class Families:
+    """Datasets that cannot be told apart, valued as one.
+
+    Attributes:
+        first: for each dataset (by index) the first of its family; itself where it is alone.
+        by_first: the first of each family → its weight and value.
+        owners: the owners' values, in the program of the families.
+    """
+
+    first: list[int]
+    by_first: dict[int, tuple[float, float]]
+    owners: tuple[Cluster, ...]
+
+
+def value_families(
+    first: NDArray[np.int64],
+    G: Floats,
+    target: Floats,
+    rows: Sequence[Rows],
+    keys: Sequence[Sequence[str]],
+    owners: Sequence[str],
+    question: Question,
+    lam: Lambda,
+    normalize: Normalize = "unit",
+) -> Families:
+    """Value each family as one dataset, and each owner by the families that are all its own.
+
+    Args:
+        first: (n,) as `families` gives it.
+        G: (n, d) mean gradients of the datasets.
+        target: g_t (d,).
+        rows: for each dataset its sketch rows (m_i, d).
+        keys: for each dataset what its rows are ordered by.
+        owners: (n,) who offers each.
+        question: about the n datasets; families are valued without its limits.
+        lam: of the datasets' own solution: families take the same part of their λ_max.
+        normalize: as in G.
+
+    Raises:
+        SolverError: rows add up to 0, or the answer misses the tolerance.
+    """
+    heads = np.unique(first)
+    members = [np.flatnonzero(first == head) for head in heads]
+    means = G[heads].copy()
+    for place, several in enumerate(members):
+        if len(several) > 1:
+            theirs = several.tolist()
+            size = max(len(rows[i]) for i in theirs)
+            preview, _ = merged_preview([rows[i] for i in theirs], [keys[i] for i in theirs], size)
+            means[place] = mean_gradient(preview, normalize)
+    K, c = inner_products(means, means), inner_products(means, target[None])[:, 0]
+    asked = question.merged(members)
+    program = asked.program(K, c, float(target @ target))
+    solution = solve_program(program, lam.relative * program.lambda_max(), asked.tolerance)
+    each = cluster_values(program, solution, [str(head) for head in heads])
+    sole = [_sole_owner(several, owners) for several in members]
+    by_owner = tuple(one for one in cluster_values(program, solution, sole) if one.name)
+    by_first = {int(one.name): (one.weight, one.value) for one in each}
+    return Families(first.tolist(), by_first, by_owner)
+
+
+def _sole_owner(members: NDArray[np.int64], owners: Sequence[str]) -> str:
+    """Who offers all of a family; nobody ("") where others offer the same."""
+    who = {owners[i] for i in members}
+    return who.pop() if len(who) == 1 else ""

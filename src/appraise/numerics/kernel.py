@@ -207,7 +207,7 @@ def kernel_evidence(K: Floats, tolerance: float = 1e-8) -> KernelEvidence:
     if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
         raise SolverError(
             f"kernel: expected a square matrix of at least one dataset, found shape {K.shape}; "
-            "offer at least one dataset that is not set aside"
+            "give at least one dataset"
         )
     if not np.isfinite(K).all():
         i, j = np.argwhere(~np.isfinite(K))[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +16,9 @@ from numpy.typing import ArrayLike
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, condition, extreme_eigenvalues
 from appraise.numerics.optimum import SolverRun, optimum
-from appraise.numerics.program import Optimality, Program, checked_program, optimality
+from appraise.numerics.program import Optimality, Program, optimality
+
+Stated = dict[str, float | int | bool | str | None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Certificate(Optimality):
     condition_number: float
     min_eigenvalue: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Stated:
         """Fields by name, λ as "lambda", an infinite condition number as None."""
         finite = math.isfinite(self.condition_number)
         return {
@@ -83,7 +84,7 @@ class Solution:
     run: SolverRun
     tolerance: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Stated:
         """The certificate with the solver's status, iterations and residuals."""
         return self.certificate.as_json() | {
             "status": self.run.status,
@@ -106,33 +107,14 @@ def price_penalties(prices: ArrayLike, names: Sequence[str] | None = None) -> tu
         name = names[wrong[0]] if names is not None else f"dataset {wrong[0]}"
         raise SolverError(
             f"price of {name}: expected a number above 0 because the penalty follows the price, "
-            f"found {money[wrong[0]]:g}; mend the price or use the uniform penalty"
+            f"found {money[wrong[0]]:g}; correct the price or use the uniform penalty"
         )
     scale = math.fsum(money) / len(money)
     return money / scale, scale
 
 
-def lambda_max(c: Floats, penalties: Floats | None = None, nonnegative: bool = True) -> float:
-    """Smallest λ at which all weights are 0.
-
-    max_i c_i/p_i (but at least 0) for w ≥ 0, max_i |c_i|/p_i for signed w. It is 0 when no dataset
-    points towards the target: then all weights are 0 at every λ.
-    """
-    pull = np.maximum(c, 0.0) if nonnegative else np.abs(c)
-    return float((pull if penalties is None else pull / penalties).max(initial=0.0))
-
-
-def solve(
-    K: Floats,
-    c: Floats,
-    tau: float,
-    *,
-    lam: float,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    nonnegative: bool = True,
-    tolerance: float = 1e-7,
-    warm_start: Floats | None = None,
+def solve_program(
+    program: Program, lam: float, tolerance: float = 1e-7, warm_start: Floats | None = None
 ) -> Solution:
     """Solve the convex program and certify the answer.
 
@@ -141,27 +123,15 @@ def solve(
     exactly 0. Of exact copies at one penalty the first has the weight of all.
 
     Args:
-        K: (n, n) inner products of the datasets' gradients.
-        c: (n,) inner products with the target's gradient.
-        tau: squared norm of the target's gradient.
-        lam: λ > 0 (0 only where λ_max is 0), see `lambda_max`.
-        penalties: p (n,) > 0; None for all 1, the paper's.
-        ridge: γ ≥ 0; 0 is the paper's. Above 0, copies of a dataset gain from being offered twice.
-        nonnegative: w ≥ 0; else signed, the paper's.
+        program: a checked one. With a ridge γ > 0 copies of a dataset gain from being there twice.
+        lam: λ > 0; 0 only where λ_max is 0, or where the sum of the weights is fixed.
         tolerance: largest relative error (see `Optimality`) of an answer.
         warm_start: (n,) weights of a similar program.
 
     Raises:
-        SolverError: the program is ill-posed, or the answer misses the tolerance.
+        SolverError: limits do not fit the program or λ is out of range, or the answer misses the
+            tolerance.
     """
-    program = checked_program(K, c, tau, penalties, ridge, nonnegative)
-    return solve_program(program, lam, tolerance, warm_start)
-
-
-def solve_program(
-    program: Program, lam: float, tolerance: float = 1e-7, warm_start: Floats | None = None
-) -> Solution:
-    """`solve` for a program that has been checked."""
     bound = program.limits
     if bound is not None and len(bound.owners) != len(program.c):
         raise SolverError(
@@ -194,27 +164,11 @@ def solve_program(
     return Solution(weights, program.margins(weights), lam, certificate, run, tolerance)
 
 
-def certify(
-    K: Floats,
-    c: Floats,
-    tau: float,
-    weights: Floats,
-    lam: float,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    nonnegative: bool = True,
-) -> Certificate:
-    """Measure how far any weights are from the optimum. Nothing is solved.
-
-    Raises:
-        SolverError: the program is ill-posed. Bad weights are no error: the certificate says so.
-    """
-    program = checked_program(K, c, tau, penalties, ridge, nonnegative)
-    return certify_program(program, np.asarray(weights, dtype=np.float64), float(lam))
-
-
 def certify_program(program: Program, weights: Floats, lam: float) -> Certificate:
-    """`certify` for a program that has been checked."""
+    """Measure how far any weights (n,) are from the optimum. Nothing is solved.
+
+    Bad weights are no error: the certificate says so.
+    """
     if program.evidence is None:
         low, high = extreme_eigenvalues(program.H)
     else:

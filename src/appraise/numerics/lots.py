@@ -34,20 +34,25 @@ class Lots:
 
     def price(self, lot: int, prices: Floats) -> float:
         """Money for all of it."""
-        return float(prices[list(self.members[lot])].sum())
+        members = self.members[lot]
+        return float(prices[members[0]] if len(members) == 1 else prices[list(members)].sum())
+
+    def excluded(self, lot: int, taken: Collection[int]) -> bool:
+        """Whether something that was taken excludes it."""
+        if not self.excludes:
+            return False
+        return any((min(lot, other), max(lot, other)) in self.excludes for other in taken)
 
     def fits(self, lot: int, taken: Collection[int]) -> bool:
         """Whether it may be bought, and nothing that was taken excludes it."""
-        if lot in self.barred:
-            return False
-        return not any((min(lot, one), max(lot, one)) in self.excludes for one in taken)
+        return lot not in self.barred and not self.excluded(lot, taken)
 
     def datasets(self, taken: Iterable[int]) -> tuple[int, ...]:
         """The datasets of some lots, in the order of the lots."""
         return tuple(i for lot in taken for i in self.members[lot])
 
 
-def lots(
+def lots_of(
     n: int,
     bundles: Sequence[Sequence[int]] = (),
     exclusions: Iterable[tuple[int, int]] = (),
@@ -64,25 +69,25 @@ def lots(
     Raises:
         ParamsError: a dataset is in two bundles, or excludes one of its own bundle or itself.
     """
-    of: dict[int, tuple[int, ...]] = {}
+    bundle_of: dict[int, tuple[int, ...]] = {}
     for bundle in bundles:
         members = tuple(sorted(set(bundle)))
         for i in members:
-            if i in of:
+            if i in bundle_of:
                 raise ParamsError(
                     f"bundles: expected each dataset in one bundle, found dataset {i} in two; "
                     "leave it in one of them"
                 )
-            of[i] = members
-    found = tuple(dict.fromkeys(of.get(i, (i,)) for i in range(n)))
-    place = {i: lot for lot, members in enumerate(found) for i in members}
+            bundle_of[i] = members
+    sold = tuple(dict.fromkeys(bundle_of.get(i, (i,)) for i in range(n)))
+    lot_of = {i: lot for lot, members in enumerate(sold) for i in members}
     pairs = set()
-    for one, other in exclusions:
-        a, b = sorted((place[one], place[other]))
+    for i, j in exclusions:
+        a, b = sorted((lot_of[i], lot_of[j]))
         if a == b:
             raise ParamsError(
-                f"exclusions: expected datasets that can be bought apart, found {one} and {other}, "
-                "which are sold together; mend the bundle or the exclusion"
+                f"exclusions: expected datasets that can be bought apart, found {i} and {j}, "
+                "which are sold together; change the bundle or the exclusion"
             )
         pairs.add((a, b))
-    return Lots(found, frozenset(pairs), frozenset(place[i] for i in barred))
+    return Lots(sold, frozenset(pairs), frozenset(lot_of[i] for i in barred))

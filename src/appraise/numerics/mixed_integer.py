@@ -17,24 +17,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from appraise.numerics.buying import BuyerLimits
 from appraise.numerics.kernel import Floats
-from appraise.numerics.lots import Lots
-
-if TYPE_CHECKING:
-    from pyscipopt import Model, Variable
 
 _GAP = 1e-7  # of the objective, at which SCIP stops
+_FEASIBLE = 1e-6  # of a bound, by which SCIP lets a sum exceed it
 _DEFINITE = 1e-12  # an eigenvalue below this, for each dataset, is none
 _PART = 0.999  # of the smallest eigenvalue, for the diagonal part
 
 
 @dataclass(frozen=True)
-class Found:
-    """What SCIP found.
+class BestLots:
+    """The set that SCIP ends with.
 
     Attributes:
         taken: the lots of the best set it has.
@@ -51,89 +48,108 @@ def best_lots(
     H: Floats,
     b: Floats,
     threshold: Floats,
-    lots: Lots,
-    k: int,
-    prices: Floats,
-    budget: float | None,
+    limits: BuyerLimits,
     start: tuple[int, ...],
     start_weights: Floats,
     seconds: float,
-) -> Found:
+) -> BestLots:
     """The best set of lots, or the best that there was time for.
+
+    SCIP takes a sum of prices as within the budget that exceeds it by a millionth of it. Where its
+    set does, it is asked once more with a budget that is less by twice as much; the bound stays
+    that of the first answer, which holds for every set within the budget.
 
     Args:
         H: (n, n), unit diagonal.
         b: (n,) alignments less thresholds.
         threshold: λp (n,) > 0, scaled like b.
-        lots: what is sold together.
-        k: how many datasets at most.
-        prices: (n,) money.
-        budget: how much money at most.
-        start: lots of a good set, and
+        limits: the buyer's.
+        start: lots of a good set within them, and
         start_weights: (n,) its refit.
-        seconds: time limit.
+        seconds: time limit; the second question adds a tenth of it at most.
     """
-    from pyscipopt import Model, quicksum
+    search = _Search(H, b, threshold, limits)
+    answer = search.run(limits.budget, start, start_weights, seconds)
+    if limits.allows(answer.taken) or limits.budget is None:
+        return answer
+    less = limits.budget * (1 - 2 * _FEASIBLE)
+    left = max(0.1 * seconds, seconds - search.model.getSolvingTime())
+    taken = search.run(less, start, start_weights, left).taken
+    return BestLots(taken if limits.allows(taken) else start, answer.bound, answer.status)
 
-    n = len(b)
-    smallest = float(np.linalg.eigvalsh(H)[0])
-    ceiling = np.minimum(0.5 / threshold, 1 / math.sqrt(smallest) if smallest > 1e-6 else math.inf)
-    diagonal = _PART * smallest if smallest > _DEFINITE * n else -_jitter(smallest, n)
-    factor = np.asarray(np.linalg.cholesky(H - diagonal * np.eye(n)), np.float64)
-    model = Model()
-    model.hideOutput()
-    for name, value in (("limits/time", seconds), ("limits/gap", _GAP)):
-        model.setParam(name, value)
-    u = [model.addVar(lb=0.0, ub=float(top)) for top in ceiling]
-    z = [model.addVar(vtype="B") for _ in lots.members]
-    y = [model.addVar(lb=None) for _ in range(n)]
-    square = model.addVar(lb=0.0)
-    q = [model.addVar(lb=0.0) for _ in range(n)] if diagonal > 0 else []
-    for lot, members in enumerate(lots.members):
-        if lot in lots.barred:
-            model.addCons(z[lot] <= 0)
-        for i in members:
-            model.addCons(u[i] <= float(ceiling[i]) * z[lot])
-            if q:
-                model.addCons(u[i] * u[i] <= q[i] * z[lot])
-    for j in range(n):
-        row = quicksum(float(factor[i, j]) * u[i] for i in range(j, n))
-        model.addCons(y[j] == row)
-    model.addCons(quicksum(one * one for one in y) <= square)
-    model.addCons(quicksum(lots.size(lot) * one for lot, one in enumerate(z)) <= k)
-    if budget is not None:
-        cost = quicksum(lots.price(lot, prices) * one for lot, one in enumerate(z))
-        model.addCons(cost <= budget)
-    for one, other in sorted(lots.excludes):
-        model.addCons(z[one] + z[other] <= 1)
-    curved = square + diagonal * quicksum(q) if q else square
-    model.setObjective(0.5 * curved - quicksum(float(b[i]) * u[i] for i in range(n)), "minimize")
-    _offer(model, u, z, y, square, q, factor, start, start_weights)
-    model.optimize()
-    taken = tuple(lot for lot, one in enumerate(z) if model.getVal(one) > 0.5)
-    return Found(taken, float(model.getDualbound()), str(model.getStatus()))
+
+class _Search:
+    """The mixed-integer program, as SCIP has it."""
+
+    def __init__(self, H: Floats, b: Floats, threshold: Floats, limits: BuyerLimits) -> None:
+        from pyscipopt import Model, quicksum
+
+        n, lots = len(b), limits.lots
+        smallest = float(np.linalg.eigvalsh(H)[0])
+        root = math.sqrt(smallest) if smallest > 1e-6 else 0.0
+        ceiling = np.minimum(0.5 / threshold, 1 / root if root else math.inf)
+        diagonal = _PART * smallest if smallest > _DEFINITE * n else -_jitter(smallest, n)
+        self.factor = np.asarray(np.linalg.cholesky(H - diagonal * np.eye(n)), np.float64)
+        self.model = model = Model()
+        model.hideOutput()
+        model.setParam("limits/gap", _GAP)
+        self.u = u = [model.addVar(lb=0.0, ub=float(top)) for top in ceiling]
+        self.z = z = [model.addVar(vtype="B") for _ in lots.members]
+        self.y = y = [model.addVar(lb=None) for _ in range(n)]
+        self.square = square = model.addVar(lb=0.0)
+        self.q = q = [model.addVar(lb=0.0) for _ in range(n)] if diagonal > 0 else []
+        for lot, members in enumerate(lots.members):
+            if lot in lots.barred:
+                model.addCons(z[lot] <= 0)
+            for i in members:
+                model.addCons(u[i] <= float(ceiling[i]) * z[lot])
+                if q:
+                    model.addCons(u[i] * u[i] <= q[i] * z[lot])
+        for j in range(n):
+            row = quicksum(float(self.factor[i, j]) * u[i] for i in range(j, n))
+            model.addCons(y[j] == row)
+        model.addCons(quicksum(part * part for part in y) <= square)
+        sizes = quicksum(lots.size(lot) * on for lot, on in enumerate(z))
+        model.addCons(sizes <= limits.most)
+        self.budget = None
+        if limits.budget is not None:
+            cost = quicksum(limits.lot_prices[lot] * on for lot, on in enumerate(z))
+            self.budget = model.addCons(cost <= limits.budget)
+        for lot, other in sorted(lots.excludes):
+            model.addCons(z[lot] + z[other] <= 1)
+        curved = square + diagonal * quicksum(q) if q else square
+        gained = quicksum(float(b[i]) * u[i] for i in range(n))
+        model.setObjective(0.5 * curved - gained, "minimize")
+
+    def run(
+        self, budget: float | None, start: tuple[int, ...], weights: Floats, seconds: float
+    ) -> BestLots:
+        """Solve within this budget, from these lots."""
+        model = self.model
+        model.freeTransform()
+        if self.budget is not None:
+            model.chgRhs(self.budget, budget)
+        model.setParam("limits/time", seconds)
+        self._offer(start, weights)
+        model.optimize()
+        if model.getNSols() == 0:
+            taken = start
+        else:
+            taken = tuple(lot for lot, on in enumerate(self.z) if model.getVal(on) > 0.5)
+        return BestLots(taken, float(model.getDualbound()), str(model.getStatus()))
+
+    def _offer(self, start: tuple[int, ...], weights: Floats) -> None:
+        """Give SCIP a set to begin with."""
+        solution, projected = self.model.createSol(), self.factor.T @ weights
+        taken = [lot in start for lot in range(len(self.z))]
+        squares = weights[: len(self.q)] ** 2
+        values = [*weights, *projected, *taken, projected @ projected, *squares]
+        variables = (*self.u, *self.y, *self.z, self.square, *self.q)
+        for variable, value in zip(variables, values, strict=True):
+            self.model.setSolVal(solution, variable, float(value))
+        self.model.addSol(solution)
 
 
 def _jitter(smallest: float, n: int) -> float:
     """What makes H definite in floating point, where it is singular."""
     return _DEFINITE * n + max(0.0, -smallest)
-
-
-def _offer(
-    model: Model,
-    u: list[Variable],
-    z: list[Variable],
-    y: list[Variable],
-    square: Variable,
-    q: list[Variable],
-    factor: Floats,
-    start: tuple[int, ...],
-    weights: Floats,
-) -> None:
-    """Give SCIP a set to begin with."""
-    solution, projected = model.createSol(), factor.T @ weights
-    taken = [lot in start for lot in range(len(z))]
-    values = [*weights, *projected, *taken, projected @ projected, *(weights[: len(q)] ** 2)]
-    for variable, value in zip((*u, *y, *z, square, *q), values, strict=True):
-        model.setSolVal(solution, variable, float(value))
-    model.addSol(solution)

@@ -10,28 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import osqp
 from numpy.typing import NDArray
+from scipy import sparse
 
 from appraise.numerics.active_set import Support, nonnegative_minimum
+from appraise.numerics.copies import settled
 from appraise.numerics.kernel import Floats, first_copies
-from appraise.numerics.limits import Limits, check_room
+from appraise.numerics.limited import limited_optimum
 from appraise.numerics.program import Program, optimality
+from appraise.numerics.scaling import GOOD, HAIR, OSQP_SETTINGS, Scaled, scaled_program
 
 SHARP = 1e-12  # relative error at which no better candidate is looked for
-GOOD = 1e-9  # relative error at which OSQP need not be asked
-HAIR = 1e-9  # a weight below this part of the largest is 0: the dataset stands at its threshold
 ALL_ZERO = "all weights are 0 because lambda is at least lambda_max"
 NOTHING_SERVES = "all weights are 0 because no dataset points towards the target"
-OSQP_SETTINGS = {
-    "eps_abs": 1e-9,
-    "eps_rel": 1e-9,
-    "max_iter": 100_000,
-    "polishing": True,
-    "eps_prim_inf": 1e-9,
-    "eps_dual_inf": 1e-9,
-    "verbose": False,
-}
-_ACTIVE = 1e-6  # a limit nearer than this, in its own unit, is taken to be reached
 
 
 @dataclass(frozen=True)
@@ -52,25 +44,6 @@ class SolverRun:
     dual_residual: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Scaled:
-    """The program with unit diagonal and alignments of at most 1: w = size · u / d."""
-
-    H: Floats
-    c: Floats
-    threshold: Floats
-    d: Floats
-    size: float
-
-
-def _scaled(program: Program, lam: float) -> _Scaled:
-    d = np.sqrt(np.maximum(np.diag(program.H), 0.0))
-    d[d == 0] = 1.0
-    size = float(np.abs(program.c / d).max(initial=0.0)) or 1.0
-    threshold = lam * program.penalties / (d * size)
-    return _Scaled(program.H / np.outer(d, d), program.c / (d * size), threshold, d, size)
-
-
 def optimum(
     program: Program, lam: float, warm_start: Floats | None = None
 ) -> tuple[Floats, SolverRun]:
@@ -79,10 +52,10 @@ def optimum(
     With a warm start the active-set method goes first, and OSQP is asked only when its result is
     not optimal to 1e-9. Otherwise OSQP finds the support and the linear system on it is solved.
     Where the optimum is not unique the one of least norm is preferred; of exact copies at one
-    penalty the first has the weight of all (see `_settled`).
+    penalty the first has the weight of all (see `copies`).
     """
     if program.limits is not None:
-        weights, status, iterations = _limited_optimum(program, program.limits, lam)
+        weights, status, iterations = limited_optimum(program, program.limits, lam)
         return weights, SolverRun(status, iterations)
     weights, run = _some_optimum(program, lam, warm_start)
     return _settled(program, weights), run
@@ -98,9 +71,7 @@ def _settled(program: Program, weights: Floats) -> Floats:
     on = np.flatnonzero(weights)
     if program.ridge or len(on) == 0:
         return weights
-    settled = np.zeros_like(weights)
-    np.add.at(settled, first_copies(program.K, on, program.penalties), weights[on])
-    return settled
+    return settled(weights, first_copies(program.K, on, program.penalties), on)
 
 
 def _some_optimum(
@@ -110,7 +81,7 @@ def _some_optimum(
     top = program.lambda_max()
     if lam >= top:
         return np.zeros(n), SolverRun(ALL_ZERO if top > 0 else NOTHING_SERVES)
-    scaled = _scaled(program, lam)
+    scaled = scaled_program(program, lam)
     if warm_start is not None:
         u = _active_set(scaled, program.nonnegative, warm_start)
         weights = scaled.size * u / scaled.d
@@ -129,22 +100,31 @@ def _some_optimum(
 
 
 def sharpened(program: Program, weights: Floats, lam: float) -> Floats:
-    """The conditions of optimality solved on the support alone, where that is more exact."""
-    on = np.flatnonzero(weights)
-    right = program.c[on] - lam * program.penalties[on] * np.sign(weights[on])
-    try:
-        solved = np.linalg.solve(program.H[np.ix_(on, on)], right)
-    except np.linalg.LinAlgError:
-        return weights  # copies: the active set's jitter decided between them
-    if (solved * weights[on] <= 0).any():
-        return weights
-    better = np.zeros_like(weights)
-    better[on] = solved
+    """The conditions of optimality solved on the support alone, where that is more exact.
+
+    Who has a hair of a weight then, either way, stands at its threshold and is left out.
+    """
+    on, better = np.flatnonzero(weights), weights
+    while len(on):
+        sign = np.sign(weights[on])
+        right = program.c[on] - lam * program.penalties[on] * sign
+        try:
+            solved = np.linalg.solve(program.H[np.ix_(on, on)], right) * sign
+        except np.linalg.LinAlgError:
+            return weights  # copies: the active set's jitter decided between them
+        hair = HAIR * float(solved.max())
+        if (solved < -hair).any():
+            return weights
+        if (solved > hair).all():
+            better = np.zeros_like(weights)
+            better[on] = solved * sign
+            break
+        on = on[solved > hair]
     errors = [optimality(program, one, lam).relative_error for one in (better, weights)]
-    return better if errors[0] < errors[1] else weights
+    return better if errors[0] <= max(errors[1], SHARP) else weights
 
 
-def _refined(scaled: _Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:
+def _refined(scaled: Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floats]:
     """Candidates for the exact optimum near OSQP's answer, the preferred ones first."""
     margins = scaled.c - scaled.H @ guess
     pull = margins if nonnegative else np.abs(margins)
@@ -158,7 +138,7 @@ def _refined(scaled: _Scaled, nonnegative: bool, guess: Floats) -> Iterator[Floa
     yield np.maximum(support, 0.0) if nonnegative else support
 
 
-def _least_norm(scaled: _Scaled, tight: NDArray[np.bool_], signs: Floats) -> Floats | None:
+def _least_norm(scaled: Scaled, tight: NDArray[np.bool_], signs: Floats) -> Floats | None:
     """Least-norm solution of the optimality conditions on the tight set, if its signs are right."""
     right = (scaled.c - scaled.threshold * signs)[tight]
     if not tight.any():
@@ -171,7 +151,7 @@ def _least_norm(scaled: _Scaled, tight: NDArray[np.bool_], signs: Floats) -> Flo
     return u
 
 
-def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
+def _active_set(scaled: Scaled, nonnegative: bool, start: Floats) -> Floats:
     if nonnegative:
         return nonnegative_minimum(scaled.H, scaled.c - scaled.threshold, start > 0)
     H = np.block([[scaled.H, -scaled.H], [-scaled.H, scaled.H]])  # u = plus − minus
@@ -181,11 +161,8 @@ def _active_set(scaled: _Scaled, nonnegative: bool, start: Floats) -> Floats:
     return np.asarray(plus - minus)
 
 
-def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
+def _osqp(scaled: Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
     """OSQP at 1e-9 with polishing; signed weights in epigraph form, −t ≤ u ≤ t."""
-    import osqp
-    from scipy import sparse
-
     n = len(scaled.c)
     P, q, A = scaled.H, scaled.threshold - scaled.c, np.eye(n)
     if not nonnegative:
@@ -206,91 +183,3 @@ def _osqp(scaled: _Scaled, nonnegative: bool) -> tuple[Floats, SolverRun]:
         found = np.zeros(n)
     run = SolverRun(str(info.status), int(info.iter), float(info.prim_res), float(info.dual_res))
     return found, run
-
-
-def _limited_optimum(program: Program, found: Limits, lam: float) -> tuple[Floats, str, int]:
-    """Weights (n,) within the limits, OSQP's status and iterations.
-
-    OSQP tells which limits are reached; the conditions of optimality are then solved on them.
-
-    Raises:
-        SolverError: no weights keep the limits.
-    """
-    check_room(found)
-    scaled = _scaled(program, lam)
-    unit = scaled.size / scaled.d  # w = unit · u
-    A, low, high = found.rows()
-    bounds = _Bounds(math.inf if found.cap is None else found.cap / unit, A * unit, low, high)
-    guess, status, iterations = _limited_osqp(scaled, bounds)
-    candidates = [unit * one for one in (_polished(scaled, bounds, guess), guess)]
-    errors = [optimality(program, one, lam).relative_error for one in candidates]
-    best = candidates[int(np.argmin(errors))]
-    return _settled_within(program, found, best), status, iterations
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    """Limits on u: 0 ≤ u ≤ cap, low ≤ A u ≤ high."""
-
-    cap: Floats | float
-    A: Floats
-    low: Floats
-    high: Floats
-
-
-def _limited_osqp(scaled: _Scaled, bounds: _Bounds) -> tuple[Floats, str, int]:
-    import osqp
-    from scipy import sparse
-
-    n = len(scaled.c)
-    solver = osqp.OSQP()
-    solver.setup(
-        sparse.csc_matrix(np.triu(scaled.H)),
-        scaled.threshold - scaled.c,
-        sparse.csc_matrix(np.vstack([np.eye(n), bounds.A])),
-        np.concatenate([np.zeros(n), bounds.low]),
-        np.concatenate([np.broadcast_to(bounds.cap, n), bounds.high]),
-        **OSQP_SETTINGS,
-    )
-    result = solver.solve(raise_error=False)
-    found = np.maximum(np.nan_to_num(np.asarray(result.x, dtype=np.float64)), 0.0)
-    return found, str(result.info.status), int(result.info.iter)
-
-
-def _polished(scaled: _Scaled, bounds: _Bounds, guess: Floats) -> Floats:
-    """The conditions of optimality solved on the limits that are reached."""
-    zero = guess <= _ACTIVE * float(guess.max(initial=0.0))
-    capped = ~zero & (guess >= np.asarray(bounds.cap) * (1 - _ACTIVE))
-    tight = bounds.A @ guess >= bounds.high * (1 - _ACTIVE)
-    free, rows = ~zero & ~capped, bounds.A[tight]
-    found = np.where(capped, bounds.cap, 0.0)
-    left = np.block([[scaled.H[np.ix_(free, free)], rows[:, free].T],
-                     [rows[:, free], np.zeros((len(rows), len(rows)))]])  # fmt: skip
-    pull = (scaled.c - scaled.threshold - scaled.H @ found)[free]
-    right = np.concatenate([pull, bounds.high[tight] - rows @ found])
-    solved, *_ = np.linalg.lstsq(left, right, rcond=1e-13)
-    found[free] = solved[: int(free.sum())]
-    return found
-
-
-def _settled_within(program: Program, found: Limits, weights: Floats) -> Floats:
-    """Of exact copies at one penalty the first has as much of their weight as the limits allow."""
-    on = np.flatnonzero(weights)
-    if program.ridge or len(on) == 0:
-        return weights
-    of = first_copies(program.K, priced=program.penalties)
-    settled = weights.copy()
-    for first in np.unique(of[on]):
-        copies = np.flatnonzero(of == first)
-        left = math.fsum(settled[copies])
-        settled[copies] = 0.0
-        for i in copies if len(copies) > 1 else ():
-            room = left if found.cap is None else min(left, float(found.cap[i]))
-            if found.owner_cap is not None:
-                taken = settled[found.owners == found.owners[i]].sum()
-                room = min(room, max(0.0, found.owner_cap - float(taken)))
-            settled[i] = room
-            left -= room
-        if len(copies) == 1:
-            settled[copies] = left
-    return settled

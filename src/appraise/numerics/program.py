@@ -52,10 +52,25 @@ class Program:
         """m = c − Kw − γw: what is left of each alignment."""
         return np.asarray(self.c - self.K @ weights - self.ridge * weights)
 
+    @property
+    def terms(self) -> Terms:
+        """The program without K."""
+        return Terms(
+            self.c,
+            self.tau,
+            np.diag(self.K),
+            self.penalties,
+            self.ridge,
+            self.nonnegative,
+            self.limits,
+        )
+
     def lambda_max(self) -> float:
-        """Smallest λ at which all weights are 0: max c_i/p_i (w ≥ 0, at least 0), max |c_i|/p_i."""
-        pull = self.c if self.nonnegative else np.abs(self.c)
-        return max(0.0, float((pull / self.penalties).max(initial=0.0)))
+        """Smallest λ at which all weights are 0: max c_i/p_i (w ≥ 0, at least 0), max |c_i|/p_i.
+
+        0 where no dataset points towards the target: then all weights are 0 at every λ.
+        """
+        return self.terms.lambda_max()
 
     def priced(self, penalties: Floats) -> Program:
         """The same program with other penalties p (n,)."""
@@ -120,8 +135,8 @@ def checked_program(
     p = np.ones(n) if penalties is None else np.asarray(penalties, dtype=np.float64)
     for name, vector in (("alignment c", c), ("penalties", p)):
         if vector.shape != (n,) or not np.isfinite(vector).all():
-            found = f"shape {vector.shape}" if vector.shape != (n,) else "NaN or infinity"
-            raise SolverError(f"{name}: expected {n} finite numbers, found {found}; mend the input")
+            wrong = f"shape {vector.shape}" if vector.shape != (n,) else "NaN or infinity"
+            raise SolverError(f"{name}: expected {n} finite numbers, found {wrong}; fix the input")
     if (p <= 0).any():
         i = int(p.argmin())
         raise SolverError(
@@ -140,72 +155,96 @@ def checked_program(
 
 def optimality(program: Program, weights: Floats, lam: float) -> Optimality:
     """Recompute everything that proves an optimum; nothing of the solver is used."""
-    if program.limits is not None:
-        return _limited_optimality(program, program.limits, weights, lam)
-    return measured(
-        program.margins(weights),
-        program.c,
-        program.tau,
-        np.diag(program.K),
-        program.penalties,
-        program.ridge,
-        program.nonnegative,
-        weights,
-        lam,
-    )
+    return program.terms.optimality(program.margins(weights), weights, lam)
 
 
-def _limited_optimality(
-    program: Program, limits: Limits, weights: Floats, lam: float
-) -> Optimality:
-    """The same where weights are limited (docs/mathematics.md, 14)."""
-    m, threshold = program.margins(weights), lam * program.penalties
-    s, loose = 1.0, limits.loose()  # nothing but scaling the residual makes those feasible
-    if loose.any():
-        s = dual_scale(np.maximum(m[loose], 0.0), threshold[loose])
-    prices = cheapest(
-        limits, np.where(loose, np.minimum(s * m - threshold, 0.0), s * m - threshold)
-    )
-    fitted, left = math.fsum(program.c * weights), math.fsum(m * weights)
-    regular = program.tau - fitted - left
-    primal = 0.5 * regular + math.fsum(threshold * weights)
-    gap = primal - (s * (program.tau - fitted) - 0.5 * s * s * regular - prices.cost)
-    lack = np.where(weights > 0, np.maximum(threshold + prices.surcharge - m, 0.0), 0.0)
-    unit = math.sqrt(program.tau * float(np.diag(program.K).max(initial=0.0))) or 1.0
-    kkt = max(float(lack.max(initial=0.0)), unit * violation(limits, weights))
-    rho2 = regular - program.ridge * math.fsum(weights**2)
-    error = max(abs(gap) / program.tau, kkt / unit)
-    return Optimality(primal, primal - gap, gap, kkt, rho2, error)
+@dataclass(frozen=True)
+class Terms:
+    """All that optimality needs of a program when margins are known: K itself is not needed.
 
+    Attributes:
+        c: (n,) inner products with the target's gradient.
+        tau: τ > 0, the target's squared norm.
+        squares: (n,) ‖g_i‖², the diagonal of K.
+        penalties: p (n,) > 0.
+        ridge: γ ≥ 0.
+        nonnegative: w ≥ 0; otherwise weights may have any sign.
+        limits: on weights w ≥ 0; None for none.
+    """
 
-def measured(
-    m: Floats,
-    c: Floats,
-    tau: float,
-    diagonal: Floats,
-    penalties: Floats,
-    ridge: float,
-    nonnegative: bool,
-    weights: Floats,
-    lam: float,
-) -> Optimality:
-    """`optimality` from margins m (n,) and diagonal of K (n,): K itself is not needed."""
-    threshold = lam * penalties
-    excess = np.maximum(m, 0.0) if nonnegative else np.abs(m)
-    violation = np.where(
-        weights == 0, np.maximum(excess - threshold, 0.0), np.abs(m - threshold * np.sign(weights))
-    )
-    if nonnegative:
-        violation = np.maximum(violation, -weights * (diagonal + ridge))
-    s = dual_scale(excess, threshold)
-    fitted, left = math.fsum(c * weights), math.fsum(m * weights)
-    regular = tau - fitted - left  # ρ² + γ‖w‖², because wᵀHw = cᵀw − mᵀw
-    primal = 0.5 * regular + math.fsum(threshold * np.abs(weights))
-    dual = s * (tau - fitted) - 0.5 * s * s * regular
-    gap, kkt = primal - dual, float(violation.max(initial=0.0))
-    unit = math.sqrt(tau * float(diagonal.max(initial=0.0))) or 1.0
-    rho2 = regular - ridge * math.fsum(weights**2)
-    return Optimality(primal, dual, gap, kkt, rho2, max(abs(gap) / tau, kkt / unit))
+    c: Floats
+    tau: float
+    squares: Floats
+    penalties: Floats
+    ridge: float = 0.0
+    nonnegative: bool = True
+    limits: Limits | None = None
+
+    def among(self, keep: NDArray[np.int64]) -> Terms:
+        """The same of some of the datasets."""
+        return replace(
+            self,
+            c=self.c[keep],
+            squares=self.squares[keep],
+            penalties=self.penalties[keep],
+            limits=None if self.limits is None else self.limits.among(keep),
+        )
+
+    def pull(self, margins: Floats) -> Floats:
+        """How much of a margin can earn a weight: m₊, or |m| where weights have any sign."""
+        return np.maximum(margins, 0.0) if self.nonnegative else np.abs(margins)
+
+    def lambda_max(self) -> float:
+        """Smallest λ at which all weights are 0: max c_i/p_i (w ≥ 0, at least 0), max |c_i|/p_i."""
+        pull = self.c if self.nonnegative else np.abs(self.c)
+        return max(0.0, float((pull / self.penalties).max(initial=0.0)))
+
+    def optimality(self, margins: Floats, weights: Floats, lam: float) -> Optimality:
+        """How far weights (n,) with these margins m = c − Hw (n,) are from the optimum."""
+        if self.limits is not None:
+            return self._limited(self.limits, margins, weights, lam)
+        m, threshold = margins, lam * self.penalties
+        excess = self.pull(m)
+        violated = np.where(
+            weights == 0,
+            np.maximum(excess - threshold, 0.0),
+            np.abs(m - threshold * np.sign(weights)),
+        )
+        if self.nonnegative:
+            violated = np.maximum(violated, -weights * (self.squares + self.ridge))
+        s = dual_scale(excess, threshold)
+        fitted, left = math.fsum(self.c * weights), math.fsum(m * weights)
+        regular = self.tau - fitted - left  # ρ² + γ‖w‖², because wᵀHw = cᵀw − mᵀw
+        primal = 0.5 * regular + math.fsum(threshold * np.abs(weights))
+        dual = s * (self.tau - fitted) - 0.5 * s * s * regular
+        gap, kkt = primal - dual, float(violated.max(initial=0.0))
+        rho2 = regular - self.ridge * math.fsum(weights**2)
+        error = max(abs(gap) / self.tau, kkt / self.unit)
+        return Optimality(primal, dual, gap, kkt, rho2, error)
+
+    @property
+    def unit(self) -> float:
+        """√(τ max ‖g_i‖²), the largest that an alignment can be; 1 where that is 0."""
+        return math.sqrt(self.tau * float(self.squares.max(initial=0.0))) or 1.0
+
+    def _limited(self, limits: Limits, m: Floats, weights: Floats, lam: float) -> Optimality:
+        """The same where weights are limited (docs/mathematics.md, 14)."""
+        threshold = lam * self.penalties
+        s, loose = 1.0, limits.loose()  # nothing but scaling the residual makes those feasible
+        if loose.any():
+            s = dual_scale(np.maximum(m[loose], 0.0), threshold[loose])
+        prices = cheapest(
+            limits, np.where(loose, np.minimum(s * m - threshold, 0.0), s * m - threshold)
+        )
+        fitted, left = math.fsum(self.c * weights), math.fsum(m * weights)
+        regular = self.tau - fitted - left
+        primal = 0.5 * regular + math.fsum(threshold * weights)
+        gap = primal - (s * (self.tau - fitted) - 0.5 * s * s * regular - prices.cost)
+        lack = np.where(weights > 0, np.maximum(threshold + prices.surcharge - m, 0.0), 0.0)
+        kkt = max(float(lack.max(initial=0.0)), self.unit * violation(limits, weights))
+        rho2 = regular - self.ridge * math.fsum(weights**2)
+        error = max(abs(gap) / self.tau, kkt / self.unit)
+        return Optimality(primal, primal - gap, gap, kkt, rho2, error)
 
 
 def dual_scale(excess: Floats, threshold: Floats) -> float:

@@ -46,7 +46,7 @@ def count_sketch_tables(
     if size < 1 or dimension < 1 or seed < 0:
         raise ParamsError(
             f"projection: expected size ≥ 1, dimension ≥ 1 and seed ≥ 0, found {size}, {dimension} "
-            f"and {seed}; mend gradient_sketches in params.yaml"
+            f"and {seed}; correct them"
         )
     raw = np.asarray(np.random.Philox(key=seed).random_raw(size), dtype=np.uint64)
     buckets = ((raw >> np.uint64(1)) % np.uint64(dimension)).astype(np.int64)
@@ -111,8 +111,7 @@ def distortion_of(dimension: int) -> float:
     """
     if dimension < 1:
         raise ParamsError(
-            f"dimension: expected a number of at least 1, found {dimension}; "
-            "mend gradient_sketches in params.yaml"
+            f"dimension: expected a number of at least 1, found {dimension}; correct them"
         )
     return math.sqrt(2 / dimension)
 
@@ -128,7 +127,7 @@ def dimension_for(distortion: float) -> int:
     if not 0 < distortion < 1:
         raise ParamsError(
             f"distortion: expected a relative error between 0 and 1, found {distortion}; "
-            "mend gradient_sketches in params.yaml, 0.02 for example"
+            "0.02 is a good start"
         )
     wanted = 2 / distortion**2 * (1 - 1e-12)  # so that rounding alone adds no 64 more
     return _MULTIPLE * math.ceil(wanted / _MULTIPLE)
@@ -230,12 +229,12 @@ def check_distortion(found: Distortion, dimension: int, name: str) -> None:
 def bytes_of_sketch(rows: int, dimension: int) -> int:
     """Size of the arrays of a sketch, in bytes, exactly.
 
-    The mean (d,) float64; and for each row itself (d,), its loss and norm, all float32, and how
-    many tokens it stands for and how many were cut away, both int64. The file adds its header,
-    which holds the names of the examples.
+    For each row itself (d,), its loss and norm, all float32, and how many tokens it stands for and
+    how many were cut away, both int64. The file adds its header, which holds the names of the
+    examples.
 
     Args:
         rows: how many are stored: one for each example, of a large dataset `max_rows` at most.
         dimension: d; the gradient's own length with projection `none`.
     """
-    return 8 * dimension + rows * (4 * dimension + 4 + 4 + 8 + 8)
+    return rows * (4 * dimension + 4 + 4 + 8 + 8)

@@ -1,246 +1,205 @@
-"""From weights to a subset: at most k datasets, within budget, by a named policy."""
+"""From numbers to a purchase: lots in the order of their scores, or the set of best objective.
+
+A policy is given a `Given` and returns a `Purchase`. What it does in between is mostly one of the
+two functions here: `select` takes lots by score, `select_by_objective` a whole set by what the
+convex program says of it. Both buy within the buyer's limits and say of every dataset why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError
+from appraise.numerics.buying import BuyerLimits, Refusal
 from appraise.numerics.kernel import Floats
-from appraise.numerics.lots import Lots
-from appraise.numerics.lots import lots as single_lots
 from appraise.numerics.program import Program
-from appraise.numerics.randomness import fraction
-from appraise.numerics.subsets import Subset, best, forward
+from appraise.numerics.subsets import SetRule, Subset
 
 TIE = 1e-9  # scores closer than this are equal, and the id decides
-BY_OBJECTIVE = {"greedy": forward, "best_subset": best}
-BY_SCORE = ("none", "kmm", "kmm_bagged", "one_step", "random", "target_only", "all")
-_ADDED_UP = ("kmm", "kmm_bagged")  # scores that are parts of one mix; others are averaged in a lot
+Pooling = Literal["sum", "mean"]
+Reason = Literal["chosen"] | Refusal
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What a policy buys.
+class Given:
+    """Everything that a policy may look at.
 
     Attributes:
-        policy: its name.
+        ids: one for each dataset; ties are broken by them.
+        limits: the buyer's: k, budget, prices, lots.
+        values: (n,) what each dataset is worth by the policy's method; None where it has none.
+        mean_values: (n,) their averages over resamples; None where nothing was resampled.
+        program: the convex program whose optimum the values are; None where there is none.
+        lam: its λ; None where there is no program.
+        seed: of whatever is drawn.
+        time_limit: seconds for a policy that searches.
+
+    Raises:
+        ParamsError: arrays that do not fit the ids, or numbers that are not finite.
+    """
+
+    ids: tuple[str, ...]
+    limits: BuyerLimits
+    values: Floats | None = None
+    mean_values: Floats | None = None
+    program: Program | None = None
+    lam: float | None = None
+    seed: int = 0
+    time_limit: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check(self.ids, "prices", self.limits.prices)
+        for name, numbers in (("values", self.values), ("mean values", self.mean_values)):
+            if numbers is not None:
+                _check(self.ids, name, numbers)
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What is bought, and why the rest is not.
+
+    Attributes:
         chosen: indices of the datasets, in the order in which they were taken.
         ranking: indices of all datasets, best score first, ties by id.
         scores: (n,) what they were ranked by.
-        reasons: for each dataset (by index) "chosen", "beyond_k", "over_budget", "no_score"
-            (the policy gives it no positive score), "excluded" (by one that was taken before it),
-            or "ineligible".
+        reasons: for each dataset (by index) "chosen" or the reason that kept it out: "no_score"
+            (no positive score), "beyond_k", "over_budget", "excluded" (by one that was taken),
+            "ineligible" (barred).
         cost: sum of the prices of the chosen.
         lots: what is bought whole, where anything is bundled; None where each stands alone.
+        proof: the set with its objective and bound, where it was chosen for them; else None.
     """
 
-    policy: str
     chosen: tuple[int, ...]
     ranking: tuple[int, ...]
     scores: Floats
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     cost: float
     lots: tuple[tuple[int, ...], ...] | None = None
+    proof: Subset | None = None
+
+
+Choose = Callable[[Given], Purchase]
 
 
 def select(
-    policy: str,
-    *,
-    ids: Sequence[str],
-    weights: ArrayLike,
-    alignment: ArrayLike,
-    mean_weights: ArrayLike | None = None,
-    prices: ArrayLike | None = None,
-    k: int | None = None,
-    budget: float | None = None,
-    seed: int = 0,
-    lots: Lots | None = None,
-) -> Selection:
-    """Take lots in the order of their scores.
+    ids: Sequence[str], scores: Floats, limits: BuyerLimits, pooling: Pooling = "mean"
+) -> Purchase:
+    """Take lots in the order of their scores, positive ones only.
 
     What costs more than is left of the budget, holds more datasets than there are places left, or
-    is excluded by what was taken, is skipped, and the next is tried. The score of a bundle is the
-    sum of its members' weights, which are parts of one mix, or the mean of their cosines or draws.
+    is excluded by what was taken, is skipped, and the next is tried.
 
     Args:
-        policy: `kmm` by weight, positive only; `kmm_bagged` by the average weight over resamples;
-            `one_step` by cosine alignment, positive only; `random` by a draw from seed and id;
-            `all` everything, whatever k, budget and exclusions (the ceiling to compare with);
-            `none` and `target_only` nothing.
-        ids: one for each dataset.
-        weights: w (n,).
-        alignment: (n,) cosines with the target.
-        mean_weights: (n,) averages over resamples; None for the weights themselves.
-        prices: (n,) ≥ 0; None for 0.
-        k: how many datasets at most; None for no limit.
-        budget: how much money at most; None for no limit.
-        seed: of `random`.
-        lots: what is sold together; None for each dataset by itself.
+        ids: one for each dataset; of equal scores the smaller id goes first.
+        scores: (n,), larger is better.
+        limits: the buyer's.
+        pooling: what a bundle scores: "sum" where scores are parts of one mix, which add up, or
+            "mean" where they do not (cosines, draws).
 
     Raises:
-        ParamsError: an unknown policy, arrays that do not fit the ids, or a k, budget or price
-            out of range.
+        ParamsError: scores that do not fit the ids or are not finite.
     """
-    n = len(ids)
-    costs = np.zeros(n) if prices is None else np.asarray(prices, dtype=np.float64)
-    by_policy = {
-        "kmm": np.asarray(weights, dtype=np.float64),
-        "kmm_bagged": np.asarray(weights if mean_weights is None else mean_weights, np.float64),
-        "one_step": np.asarray(alignment, dtype=np.float64),
-        "random": np.array([fraction(seed, f"policy/{identity}") for identity in ids]),
-        "all": np.ones(n),
-        "none": np.zeros(n),
-        "target_only": np.zeros(n),
-    }
-    _check(policy, ids, (by_policy["kmm"], by_policy["one_step"], costs), k, budget)
-    scores, sold = by_policy[policy], lots or single_lots(n)
-    limits = (None, None) if policy == "all" else (k, budget)
-    score = [_lot_score(policy, scores, members) for members in sold.members]
-    ranking = _ranked(np.array(score), [ids[members[0]] for members in sold.members])
-    reasons, taken, cost = [""] * n, list[int](), 0.0
-    for lot in ranking:
-        members = sold.members[lot]
-        places = sum(map(sold.size, taken)) + len(members) - 1
-        price, may = cost + sold.price(lot, costs), lot not in sold.barred
-        why = _reason(score[lot], may, places, price, *limits)
-        if why == "chosen" and policy != "all" and not sold.fits(lot, taken):
-            why = "excluded"
-        if why == "chosen":
-            taken.append(lot)
-            cost = price
-        for i in members:
-            reasons[i] = why
-    order = [i for lot in ranking for i in _by_score(sold.members[lot], scores, ids)]
+    _check(ids, "scores", scores)
+    members = limits.lots.members
+    pooled = [_pooled(scores, lot, pooling) for lot in members]
+    ranked = _ranked(np.array(pooled), _names(ids, members))
+    basket, reasons = limits.basket(), list[Reason](["ineligible"] * len(ids))
+    for lot in ranked:
+        refusal = basket.refusal(lot, pooled[lot])
+        if refusal is None:
+            basket = basket.with_lot(lot)
+        for i in members[lot]:
+            reasons[i] = refusal or "chosen"
+    order = [i for lot in ranked for i in sorted(members[lot], key=lambda i: (-scores[i], ids[i]))]
     chosen = tuple(i for i in order if reasons[i] == "chosen")
-    return Selection(policy, chosen, tuple(order), scores, tuple(reasons), cost, _bundled(sold, n))
-
-
-def _lot_score(policy: str, scores: Floats, members: Sequence[int]) -> float:
-    found = scores[list(members)]
-    return float(found.sum() if policy in _ADDED_UP else found.mean())
-
-
-def _by_score(members: Sequence[int], scores: Floats, ids: Sequence[str]) -> list[int]:
-    return sorted(members, key=lambda i: (-scores[i], ids[i]))
-
-
-def _bundled(sold: Lots, n: int) -> tuple[tuple[int, ...], ...] | None:
-    return sold.members if len(sold.members) < n else None
+    whole = _bundled(limits)
+    return Purchase(chosen, tuple(order), scores, tuple(reasons), basket.cost, whole)
 
 
 def select_by_objective(
-    policy: str,
+    ids: Sequence[str],
     program: Program,
     lam: float,
-    *,
-    ids: Sequence[str],
-    prices: ArrayLike,
-    k: int | None = None,
-    budget: float | None = None,
-    lots: Lots | None = None,
+    limits: BuyerLimits,
+    rule: SetRule,
     seconds: float = 60.0,
-) -> tuple[Selection, Subset]:
-    """Take the set whose own optimum is lowest (see `appraise.numerics.subsets`).
+) -> Purchase:
+    """Take the set whose own optimum is lowest, as far as the rule finds it.
 
     Args:
-        policy: `greedy` adds the lot that helps most, and refits; `best_subset` finds the best set.
-        program: of all datasets, w ≥ 0.
-        lam: λ.
         ids: one for each dataset.
-        prices: (n,) ≥ 0.
-        k: how many datasets at most; None for no limit.
-        budget: how much money at most; None for no limit.
-        lots: what is sold together; None for each dataset by itself.
+        program: of all datasets, w ≥ 0; limits on its weights play no part (docs/mathematics.md,
+            14).
+        lam: λ.
+        limits: the buyer's.
+        rule: `subsets.forward` or `subsets.best`.
         seconds: time limit of a mixed-integer program.
 
     Returns:
-        The selection, whose scores are gains in the objective, and the set with its bound.
+        The purchase, whose scores are gains in the objective, with the set and its bound as proof.
 
     Raises:
-        ParamsError: k or budget is out of range.
+        ParamsError: the program does not fit the ids.
     """
-    costs = np.asarray(prices, dtype=np.float64)
-    _check("kmm", ids, (program.c, program.penalties, costs), k, budget)
-    sold = lots or single_lots(len(ids))
-    found = BY_OBJECTIVE[policy](program, lam, k, costs, budget, sold, seconds)
-    chosen = set(found.chosen)
-    taken = [lot for lot, members in enumerate(sold.members) if members[0] in chosen]
-    others = [lot for lot in range(len(sold.members)) if lot not in taken]
-    others.sort(key=lambda lot: (-found.gains[sold.members[lot][0]], ids[sold.members[lot][0]]))
-    cost = float(costs[list(found.chosen)].sum())
-    reasons = ["chosen"] * len(ids)
+    _check(ids, "alignments", program.c)
+    subset = rule(program, lam, limits, seconds)
+    members, bought = limits.lots.members, set(subset.chosen)
+    names = _names(ids, members)
+    taken = [lot for lot in range(len(members)) if members[lot][0] in bought]
+    others = [lot for lot in range(len(members)) if members[lot][0] not in bought]
+    others.sort(key=lambda lot: (-subset.gains[members[lot][0]], names[lot]))
+    basket, reasons = limits.basket(taken), list[Reason](["chosen"] * len(ids))
     for lot in others:
-        members = sold.members[lot]
-        gain = found.gains[members[0]] if found.gains[members[0]] > TIE * program.tau else 0.0
-        places = len(chosen) + len(members) - 1
-        may = lot not in sold.barred
-        why = _reason(gain, may, places, cost + sold.price(lot, costs), k, budget)
-        if may and gain > 0 and not sold.fits(lot, taken):
-            why = "excluded"
-        for i in members:  # it fits, but another set is better
-            reasons[i] = "beyond_k" if why == "chosen" else why
-    ranking = (*found.chosen, *(i for lot in others for i in sold.members[lot]))
-    bundled = _bundled(sold, len(ids))
-    selection = Selection(policy, found.chosen, ranking, found.gains, tuple(reasons), cost, bundled)
-    return selection, found
+        gain = float(subset.gains[members[lot][0]])
+        refusal = basket.refusal(lot, gain if gain > TIE * program.tau else 0.0)
+        if refusal not in ("ineligible", "no_score") and limits.lots.excluded(lot, taken):
+            refusal = "excluded"
+        for i in members[lot]:
+            reasons[i] = refusal or "beyond_k"  # it would fit, but another set is better
+    ranking = (*subset.chosen, *(i for lot in others for i in members[lot]))
+    cost = float(limits.prices[list(subset.chosen)].sum())
+    whole = _bundled(limits)
+    return Purchase(subset.chosen, ranking, subset.gains, tuple(reasons), cost, whole, subset)
 
 
-def _reason(
-    score: float, allowed: bool, taken: int, cost: float, k: int | None, budget: float | None
-) -> str:
-    if not allowed:
-        return "ineligible"
-    if score <= 0:
-        return "no_score"
-    if k is not None and taken >= k:
-        return "beyond_k"
-    if budget is not None and cost > budget * (1 + 1e-12):
-        return "over_budget"
-    return "chosen"
+def _pooled(scores: Floats, members: Sequence[int], pooling: Pooling) -> float:
+    if len(members) == 1:
+        return float(scores[members[0]])
+    of_members = scores[list(members)]
+    return float(of_members.sum() if pooling == "sum" else of_members.mean())
 
 
-def _ranked(scores: Floats, ids: Sequence[str]) -> list[int]:
-    """Largest score first; runs of equal scores (within TIE of the run's first) by id."""
-    order = sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))
+def _names(ids: Sequence[str], members: Sequence[Sequence[int]]) -> list[str]:
+    """What each lot is called where scores are equal: the smallest id in it."""
+    return [min(ids[i] for i in lot) for lot in members]
+
+
+def _bundled(limits: BuyerLimits) -> tuple[tuple[int, ...], ...] | None:
+    members = limits.lots.members
+    return members if len(members) < len(limits.prices) else None
+
+
+def _ranked(scores: Floats, names: Sequence[str]) -> list[int]:
+    """Largest score first; runs of equal scores (within TIE of the run's first) by name."""
+    order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
     ranking: list[int] = []
     run: list[int] = []
     for i in order:
         if run and scores[run[0]] - scores[i] > TIE:
-            ranking += sorted(run, key=lambda j: ids[j])
+            ranking += sorted(run, key=lambda j: names[j])
             run = []
         run.append(i)
-    return ranking + sorted(run, key=lambda j: ids[j])
+    return ranking + sorted(run, key=lambda j: names[j])
 
 
-def _check(
-    policy: str,
-    ids: Sequence[str],
-    arrays: tuple[Floats, ...],
-    k: int | None,
-    budget: float | None,
-) -> None:
-    if policy not in BY_SCORE:
+def _check(ids: Sequence[str], name: str, numbers: Floats) -> None:
+    if numbers.shape != (len(ids),) or not np.isfinite(numbers).all():
         raise ParamsError(
-            f"policy: expected one of {', '.join(BY_SCORE)}, found {policy!r}; mend "
-            "selected_subset.policies"
-        )
-    if any(array.shape != (len(ids),) or not np.isfinite(array).all() for array in arrays):
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ParamsError(
-            f"selection: expected {len(ids)} finite weights, alignments and prices, found arrays "
-            f"of shape {shapes}; give one of each for every id"
-        )
-    if (arrays[2] < 0).any():
-        i = int(arrays[2].argmin())
-        raise ParamsError(
-            f"price of {ids[i]}: expected ≥ 0, found {arrays[2][i]:g}; mend the offer"
-        )
-    if (k is not None and k < 1) or (budget is not None and not budget > 0):
-        raise ParamsError(
-            f"selection: expected k ≥ 1 and a budget above 0 (or none), found k = {k} and "
-            f"budget = {budget}; mend selected_subset in params.yaml"
+            f"{name}: expected {len(ids)} finite numbers, found an array of shape "
+            f"{numbers.shape}; give a finite one for every id"
         )

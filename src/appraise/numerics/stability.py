@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import rankdata
 
 from appraise.numerics.kernel import Floats
 
@@ -34,8 +35,6 @@ def rank_intervals(draws: Floats, confidence: float) -> tuple[Floats, Floats]:
     Returns:
         Best and worst rank (n,); NaN without resamples.
     """
-    from scipy.stats import rankdata
-
     if not len(draws):
         nothing = np.full(draws.shape[1], np.nan)
         return nothing, nothing

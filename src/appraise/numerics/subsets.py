@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from appraise.numerics.active_set import nonnegative_minimum
+from appraise.numerics.buying import BuyerLimits
 from appraise.numerics.kernel import Floats
-from appraise.numerics.lots import Lots
-from appraise.numerics.lots import lots as single_lots
+from appraise.numerics.mixed_integer import best_lots
 from appraise.numerics.program import Program
 
 MOST_SUBSETS = 20_000  # of an enumeration, a few seconds; above it a mixed-integer program
@@ -62,13 +61,14 @@ class Subset:
         return self.objective - self.bound
 
 
+# program, λ, the buyer's limits, seconds → a set
+SetRule = Callable[[Program, float, BuyerLimits, float], Subset]
+
+
 def forward(
     program: Program,
     lam: float,
-    k: int | None = None,
-    prices: ArrayLike | None = None,
-    budget: float | None = None,
-    lots: Lots | None = None,
+    limits: BuyerLimits,
     seconds: float = 60.0,  # noqa: ARG001 (rules are interchangeable)
 ) -> Subset:
     """Take the lot that lowers f most, refit, and again; ties to the first.
@@ -76,52 +76,34 @@ def forward(
     Args:
         program: with w ≥ 0.
         lam: λ.
-        k: how many datasets at most; None for no limit.
-        prices: (n,) money; None for 0.
-        budget: how much money at most; what costs more than is left is skipped.
-        lots: what is sold together; None for each dataset by itself.
+        limits: the buyer's; what they do not allow beside what was taken is skipped.
         seconds: not used.
     """
-    n = len(program.c)
-    sold, costs = lots or single_lots(n), _costs(prices, n)
-    taken: list[int] = []
-    gains, current = np.zeros(n), refit(program, lam, ())[0]
+    sold = limits.lots
+    basket, gains, current = limits.basket(), np.zeros(len(program.c)), refit(program, lam, ())[0]
     while True:
-        chosen = sold.datasets(taken)
-        left = math.inf if budget is None else budget * (1 + 1e-12) - float(costs[[*chosen]].sum())
-        places = n if k is None else k - len(chosen)
-        open_to = [lot for lot in range(len(sold.members)) if lot not in taken]
-        found = {
-            lot: current - refit(program, lam, (*chosen, *sold.members[lot]))[0] for lot in open_to
+        chosen = sold.datasets(basket.taken)
+        gain = {
+            lot: current - refit(program, lam, (*chosen, *members))[0]
+            for lot, members in enumerate(sold.members)
+            if lot not in basket.taken
         }
-        for lot in open_to:
-            gains[list(sold.members[lot])] = max(0.0, found[lot])
-        within = [
-            lot
-            for lot in open_to
-            if sold.price(lot, costs) <= left and sold.size(lot) <= places and sold.fits(lot, taken)
-        ]
-        best_one = max(within, key=lambda lot: (found[lot], -lot), default=None)
-        if best_one is None or found[best_one] <= _NO_GAIN * program.tau:
+        for lot, drop in gain.items():
+            gains[list(sold.members[lot])] = max(0.0, drop)
+        allowed = [lot for lot in gain if basket.refusal(lot) is None]
+        best_lot = max(allowed, key=lambda lot: (gain[lot], -lot), default=None)
+        if best_lot is None or gain[best_lot] <= _NO_GAIN * program.tau:
             break
-        taken.append(best_one)
-        current -= found[best_one]
-    objective, weights = refit(program, lam, sold.datasets(taken))
-    bound = refit(program, lam, range(n))[0]
+        basket = basket.with_lot(best_lot)
+        current -= gain[best_lot]
+    objective, weights = refit(program, lam, chosen)
+    bound = refit(program, lam, range(len(program.c)))[0]
     exact = objective - bound <= _NO_GAIN * program.tau
-    return Subset(sold.datasets(taken), weights, gains, objective, bound, "forward", exact)
+    return Subset(chosen, weights, gains, objective, bound, "forward", exact)
 
 
-def best(
-    program: Program,
-    lam: float,
-    k: int | None = None,
-    prices: ArrayLike | None = None,
-    budget: float | None = None,
-    lots: Lots | None = None,
-    seconds: float = 60.0,
-) -> Subset:
-    """The set with the lowest f of all within k and budget.
+def best(program: Program, lam: float, limits: BuyerLimits, seconds: float = 60.0) -> Subset:
+    """The set with the lowest f of all within the buyer's limits.
 
     Up to `MOST_SUBSETS` sets are all tried; of sets that are equal to the ninth digit the smallest
     is taken, then the first. Above, SCIP solves the mixed-integer program; if its time ends before
@@ -130,39 +112,20 @@ def best(
     Args:
         program: with w ≥ 0.
         lam: λ.
-        k: how many datasets at most; None for no limit.
-        prices: (n,) money; None for 0.
-        budget: how much money at most.
-        lots: what is sold together; None for each dataset by itself.
+        limits: the buyer's.
         seconds: time limit of the mixed-integer program.
     """
-    n = len(program.c)
-    sold, costs = lots or single_lots(n), _costs(prices, n)
-    size = n if k is None else min(k, n)
-    count = sum(math.comb(len(sold.members), one) for one in range(size + 1))
-    if count <= MOST_SUBSETS:
-        ceiling = math.inf if budget is None else budget * (1 + 1e-12)
-        found = (
-            (refit(program, lam, sold.datasets(one))[0], one)
-            for one in _sets(sold, size, costs, ceiling)
-        )
-        _, taken = min(found, key=lambda one: (round(one[0] / program.tau, 9), len(one[1]), one[1]))
-        return _finished(program, lam, sold, taken, None)
-    return _by_mixed_integer(program, lam, sold, size, costs, budget, seconds)
+    sold = limits.lots
+    count = sum(math.comb(len(sold.members), size) for size in range(limits.most + 1))
+    if count > MOST_SUBSETS:
+        return _by_mixed_integer(program, lam, limits, seconds)
+    tried = ((refit(program, lam, sold.datasets(lots))[0], lots) for lots in _sets(limits))
+    _, taken = min(tried, key=lambda one: (round(one[0] / program.tau, 9), len(one[1]), one[1]))
+    return _finished(program, lam, limits, taken, None)
 
 
-def _by_mixed_integer(
-    program: Program,
-    lam: float,
-    sold: Lots,
-    size: int,
-    costs: Floats,
-    budget: float | None,
-    seconds: float,
-) -> Subset:
-    from appraise.numerics.mixed_integer import best_lots
-
-    greedy = forward(program, lam, size, costs, budget, sold)
+def _by_mixed_integer(program: Program, lam: float, limits: BuyerLimits, seconds: float) -> Subset:
+    sold, greedy = limits.lots, forward(program, lam, limits)
     begin = [lot for lot, members in enumerate(sold.members) if members[0] in set(greedy.chosen)]
     d = np.sqrt(np.maximum(np.diag(program.H), np.finfo(float).tiny))
     unit = d * math.sqrt(program.tau)
@@ -171,10 +134,7 @@ def _by_mixed_integer(
         program.H / np.outer(d, d),
         (program.c - threshold) / unit,
         threshold / unit,
-        sold,
-        size,
-        costs,
-        budget,
+        limits,
         tuple(begin),
         greedy.weights * d / math.sqrt(program.tau),
         seconds,
@@ -183,14 +143,14 @@ def _by_mixed_integer(
     if greedy.objective < f:
         taken, f = tuple(begin), greedy.objective
     proven = max(greedy.bound, program.tau * (0.5 + answer.bound))
-    return _finished(program, lam, sold, taken, min(proven, f))
+    return _finished(program, lam, limits, taken, min(proven, f))
 
 
 def _finished(
-    program: Program, lam: float, sold: Lots, taken: Sequence[int], bound: float | None
+    program: Program, lam: float, limits: BuyerLimits, taken: Sequence[int], bound: float | None
 ) -> Subset:
     """The set without lots that have no weight, in the order of the weights, with its gains."""
-    n = len(program.c)
+    sold, n = limits.lots, len(program.c)
     weights = refit(program, lam, sold.datasets(taken))[1]
     taken = [lot for lot in taken if weights[list(sold.members[lot])].any()]
     objective, weights = refit(program, lam, sold.datasets(taken))
@@ -206,18 +166,12 @@ def _finished(
     return Subset(chosen, weights, gains, objective, bound, "mixed-integer", exact)
 
 
-def _sets(sold: Lots, size: int, costs: Floats, ceiling: float) -> Iterator[tuple[int, ...]]:
-    everything = range(len(sold.members))
-    for count in range(size + 1):
-        for one in itertools.combinations(everything, count):
-            members = list(sold.datasets(one))
-            affordable = len(members) <= size and costs[members].sum() <= ceiling
-            if affordable and all(sold.fits(lot, one) for lot in one):
-                yield one
-
-
-def _costs(prices: ArrayLike | None, n: int) -> Floats:
-    return np.zeros(n) if prices is None else np.asarray(prices, dtype=np.float64)
+def _sets(limits: BuyerLimits) -> Iterator[tuple[int, ...]]:
+    everything = range(len(limits.lots.members))
+    for count in range(limits.most + 1):
+        for taken in itertools.combinations(everything, count):
+            if limits.allows(taken):
+                yield taken
 
 
 def refit(program: Program, lam: float, chosen: Sequence[int]) -> tuple[float, Floats]:
@@ -228,6 +182,5 @@ def refit(program: Program, lam: float, chosen: Sequence[int]) -> tuple[float, F
     H, b = program.H[np.ix_(on, on)], program.c[on] - lam * program.penalties[on]
     d = np.sqrt(np.diag(H))
     d[d == 0] = 1.0
-    found = nonnegative_minimum(H / np.outer(d, d), b / d) / d
-    weights[on] = found
-    return 0.5 * program.tau - 0.5 * float(b @ found), weights
+    weights[on] = nonnegative_minimum(H / np.outer(d, d), b / d) / d
+    return 0.5 * program.tau - 0.5 * float(b @ weights[on]), weights

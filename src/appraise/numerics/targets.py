@@ -14,12 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import osqp
+from scipy import sparse
 
 from appraise.errors import ParamsError, SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.kmm import Solution, solve_program
-from appraise.numerics.optimum import OSQP_SETTINGS, optimum
+from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, checked_program
+from appraise.numerics.question import Question
+from appraise.numerics.scaling import OSQP_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Targets:
     C: Floats
     gram: Floats
 
-    def combined(
-        self, shares: Floats, penalties: Floats | None = None, ridge: float = 0.0
-    ) -> Program:
+    def combined(self, shares: Floats, question: Question) -> Program:
         """The program of the combined target Σ α_t g_t.
+
+        Args:
+            shares: α (T,) ≥ 0; scaled to add up to 1.
+            question: about the n datasets.
 
         Raises:
             ParamsError: shares are negative, or add up to 0.
@@ -54,7 +60,7 @@ class Targets:
             )
         alpha = alpha / alpha.sum()
         tau = float(alpha @ self.gram @ alpha)
-        return checked_program(self.K, alpha @ self.C, tau, penalties, ridge)
+        return question.program(self.K, alpha @ self.C, tau)
 
 
 @dataclass(frozen=True)
@@ -78,37 +84,32 @@ class WorstCase:
     solution: Solution
 
 
-def worst_case(
-    targets: Targets,
-    *,
-    relative_lambda: float,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    tolerance: float = 1e-7,
-) -> WorstCase:
-    """Serve the worst served target as well as can be.
+def worst_case(targets: Targets, question: Question) -> WorstCase:
+    """Serve the worst served target as well as can be, within the limits.
+
+    λ is a part of λ_max of the equally weighted combination.
 
     Args:
         targets: T of them.
-        relative_lambda: λ as a part of λ_max of the equally weighted combination.
-        penalties: p (n,); None for all 1.
-        ridge: γ.
-        tolerance: largest gap, as a part of the largest τ.
+        question: about the n datasets. The tolerance is held against the gap as a part of the
+            largest τ.
 
     Raises:
-        ParamsError: relative_lambda is out of range.
+        ParamsError: λ is to be chosen on a path, which the worst case has not.
         SolverError: the program is ill-posed, or the gap misses the tolerance.
     """
-    if not 0 < relative_lambda <= 1:
+    rule, tolerance = question.rule, question.tolerance
+    if rule.name != "relative":
         raise ParamsError(
-            f"relative_lambda: expected a part of lambda_max, above 0 and at most 1, found "
-            f"{relative_lambda}; 0.2 is a good start"
+            f"worst case: expected λ as a part of lambda_max, found the rule {rule.name}; no path "
+            "leads to the worst case on which datasets could be counted"
         )
-    even = targets.combined(np.ones(len(targets.C)), penalties, ridge)
-    lam = relative_lambda * even.lambda_max()
+    rule.check(False)
+    even = targets.combined(np.ones(len(targets.C)), question)
+    lam = rule.relative * even.lambda_max()
     shares = _worst_shares(targets, even, lam)
-    program = targets.combined(shares, penalties, ridge)
-    solution = solve_program(program, lam, tolerance) if lam > 0 else solve_program(program, lam)
+    program = targets.combined(shares, question)
+    solution = solve_program(program, lam, tolerance)
     w, tau = solution.weights, np.diag(targets.gram)
     common = 0.5 * w @ (program.H @ w) + lam * float(program.penalties @ w)
     objectives = 0.5 * tau - targets.C @ w + common
@@ -124,19 +125,23 @@ def worst_case(
 
 def _worst_shares(targets: Targets, even: Program, lam: float) -> Floats:
     """α of the optimum of (1): the multipliers of s ≥ ½τ_t − c_tᵀw in its epigraph form."""
-    import osqp
-    from scipy import sparse
-
     n, count = len(even.c), len(targets.C)
     half = 0.5 * np.diag(targets.gram)
     P = sparse.csc_matrix(np.triu(np.pad(even.H, (0, 1))))
     q = np.append(lam * even.penalties, 1.0)
     A = np.block([[np.eye(n), np.zeros((n, 1))], [targets.C, np.ones((count, 1))]])
     low = np.concatenate([np.zeros(n), half])
+    high = np.full(n + count, np.inf)
+    if even.limits is not None:
+        sums, least, most = even.limits.rows()
+        if even.limits.cap is not None:
+            high[:n] = even.limits.cap
+        A = np.vstack([A, np.pad(sums, ((0, 0), (0, 1)))])
+        low, high = np.append(low, least), np.append(high, most)
     solver = osqp.OSQP()
-    solver.setup(P, q, sparse.csc_matrix(A), low, np.full(n + count, np.inf), **OSQP_SETTINGS)
+    solver.setup(P, q, sparse.csc_matrix(A), low, high, **OSQP_SETTINGS)
     result = solver.solve(raise_error=False)
-    alpha = np.maximum(-np.asarray(result.y, dtype=np.float64)[n:], 0.0)
+    alpha = np.maximum(-np.asarray(result.y, dtype=np.float64)[n : n + count], 0.0)
     if not np.isfinite(alpha).all() or alpha.sum() <= 0:
         raise SolverError(
             f"worst case: expected an optimum, found none (OSQP: {result.info.status}); "
@@ -165,11 +170,11 @@ def transfer_matrix(K: Floats, relative_lambda: float, ridge: float = 0.0) -> Fl
     """
     n = len(K)
     whole = checked_program(K, K[0], float(K[0, 0]) or 1.0, None, ridge, nonnegative=False)
-    found = np.full((n, n), np.nan)
+    helped = np.full((n, n), np.nan)
     for j in range(n):
         others = np.flatnonzero(np.arange(n) != j)
         program = Program(whole.K, K[:, j], float(K[j, j]), whole.penalties, ridge, False)
         if len(others):
             part = program.among(others)
-            found[others, j] = optimum(part, relative_lambda * part.lambda_max())[0]
-    return found
+            helped[others, j] = optimum(part, relative_lambda * part.lambda_max())[0]
+    return helped

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, Normalize, as_rows, exact_sum, on_grid
-from appraise.numerics.limits import Limits
 from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, optimality
+from appraise.numerics.question import Question
 from appraise.numerics.randomness import resampled_indices
 
 _BLOCK_BYTES = 2**26  # of mean gradients held at once
@@ -51,39 +51,32 @@ class Bootstrap:
 def bootstrap(
     rows: Sequence[ArrayLike],
     target_rows: ArrayLike,
+    question: Question,
     *,
     relative_lambda: float,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    limits: Limits | None = None,
     normalize: Normalize = "unit",
     resamples: int = 100,
     confidence: float = 0.9,
     seed: int = 0,
     names: Sequence[str] | None = None,
-    tolerance: float = 1e-7,
 ) -> Bootstrap:
     """Resample, recompute, resolve.
 
     Args:
         rows: for each dataset its sketch rows (m_i, d).
         target_rows: the target's (m, d).
-        relative_lambda: λ as a part of each resample's λ_max.
-        penalties: p (n,); None for all 1.
-        ridge: γ.
-        limits: on the weights w ≥ 0.
+        question: about these n datasets; each solution is held to its tolerance.
+        relative_lambda: λ as a part of each resample's λ_max: that of the main solve.
         normalize: as in the main solve.
         resamples: B; 0 for none, with NaN for intervals.
         confidence: of the intervals, e.g. 0.9 for the 5 % and 95 % quantiles.
         seed: of the draws.
         names: one for each dataset, so that its draws follow its name and not its place.
-        tolerance: largest relative error of a resample's solution.
 
     Raises:
         SolverError: rows are not finite or of different length, or a resample misses the tolerance.
     """
     n = len(rows)
-    p = np.ones(n) if penalties is None else penalties
     weights, signed = np.zeros((resamples, n)), np.zeros((resamples, n))
     starts: dict[bool, Floats | None] = {True: None, False: None}
     labels = [str(i) for i in range(n)] if names is None else list(names)
@@ -93,15 +86,36 @@ def bootstrap(
         if tau == 0:
             continue  # a target without direction asks for nothing
         for nonnegative, out in ((True, weights), (False, signed)):
-            bound = limits if nonnegative else None
-            program = Program(K, c, tau, p, ridge, nonnegative, bound)
-            out[b] = _solved(program, relative_lambda, starts[nonnegative], tolerance)
+            limits = question.limits if nonnegative else None
+            program = Program(K, c, tau, question.penalties, question.ridge, nonnegative, limits)
+            out[b] = _solved(program, relative_lambda, starts[nonnegative], question.tolerance)
             starts[nonnegative] = out[0]
     low, high = _interval(weights, confidence)
     signed_low, signed_high = _interval(signed, confidence)
     chosen = weights > 0
     probability = chosen.mean(axis=0) if resamples else np.full(n, np.nan)
     return Bootstrap(weights, chosen, signed, low, high, signed_low, signed_high, probability)
+
+
+def resampled_cosines(
+    rows: Sequence[ArrayLike],
+    target_rows: ArrayLike,
+    *,
+    names: Sequence[str],
+    normalize: Normalize = "unit",
+    resamples: int = 100,
+    seed: int = 0,
+) -> Floats:
+    """Cosines (B, n) of the datasets' mean gradients with the target's, in the same resamples.
+
+    Args and errors as of `bootstrap`; a mean of length 0 has cosine 0.
+    """
+    cosines = np.zeros((resamples, len(rows)))
+    gradients = _resampled_gradients(rows, target_rows, names, normalize, resamples, seed)
+    for b, (vectors, target) in enumerate(gradients):
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(target)
+        np.divide(vectors @ target, lengths, out=cosines[b], where=lengths > 0)
+    return cosines
 
 
 def _solved(
@@ -139,9 +153,9 @@ def _resampled_gradients(
     streams = [*(f"dataset/{name}" for name in names), "target"]
     tables = [as_rows(table) for table in (*rows, target_rows)]
     if len({table.shape[1] for table in tables}) > 1:
-        found = sorted({table.shape[1] for table in tables})
+        sizes = sorted({table.shape[1] for table in tables})
         raise SolverError(
-            f"bootstrap: expected rows of one dimension, found {', '.join(map(str, found))}; "
+            f"bootstrap: expected rows of one dimension, found {', '.join(map(str, sizes))}; "
             "sketch all datasets with the same projection"
         )
     counts = [

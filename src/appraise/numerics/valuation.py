@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError, SolverError
+from appraise.numerics.buying import buyer_limits
 from appraise.numerics.explanation import Explanation, explain_program
 from appraise.numerics.kernel import (
     Floats,
@@ -19,15 +19,13 @@ from appraise.numerics.kernel import (
     inner_products,
     mean_gradient,
 )
-from appraise.numerics.kmm import Certificate, Solution, price_penalties, solve_program
-from appraise.numerics.limits import Limits, limits
-from appraise.numerics.path import LambdaRule, Path, RuleName, path_of
-from appraise.numerics.program import checked_program
-from appraise.numerics.selection import Selection, select
+from appraise.numerics.kmm import Certificate, Solution, solve_program
+from appraise.numerics.path import Path, path_of
+from appraise.numerics.question import Penalty, Question, question
+from appraise.numerics.rule import Lambda, LambdaRule, RuleName
+from appraise.numerics.selection import Purchase, select
 from appraise.numerics.stability import mean_weights
-from appraise.numerics.uncertainty import Bootstrap, bootstrap
-
-Penalty = Literal["uniform", "price"]
+from appraise.numerics.uncertainty import bootstrap
 
 
 @dataclass(frozen=True)
@@ -38,62 +36,48 @@ class Weighing:
         solution: with w ≥ 0, for buying.
         signed: with w of any sign, at the same part of its own λ_max; names harmful datasets.
         explanations: one for each dataset, of `solution`.
-        path: all solutions with w ≥ 0.
-        relative_lambda: λ as a part of λ_max (1 where that is 0).
+        path: all solutions with w ≥ 0, without limits.
+        lam: λ, and which part of λ_max it is.
     """
 
     solution: Solution
     signed: Solution
     explanations: tuple[Explanation, ...]
     path: Path
-    relative_lambda: float
+    lam: Lambda
 
 
 def weigh(
     K: Floats,
     c: Floats,
     tau: float,
-    *,
-    rule: LambdaRule,
-    prices: Floats | None = None,
-    penalties: Floats | None = None,
-    ridge: float = 0.0,
-    limits: Limits | None = None,
-    tolerance: float = 1e-7,
+    question: Question,
     evidence: KernelEvidence | None = None,
 ) -> Weighing:
     """Solve both programs at the λ that the rule chooses, and explain.
 
-    The signed program is solved at the same part of its own λ_max.
+    The signed program is solved without limits, at the same part of its own λ_max.
 
     Args:
         K: (n, n) inner products of the datasets' gradients.
         c: (n,) inner products with the target's gradient.
         tau: squared norm of the target's gradient.
-        rule: how λ is chosen on the path.
-        prices: (n,) money, for a rule that needs it.
-        penalties: p (n,); None for all 1.
-        ridge: γ.
-        limits: on the weights w ≥ 0; the signed program and the path know none.
-        tolerance: largest relative error of an answer.
+        question: about these n datasets.
         evidence: of K, where several targets share it.
 
     Raises:
         ParamsError: the rule has no meaning here.
         SolverError: the program is ill-posed, or an answer misses the tolerance.
     """
-    program = checked_program(K, c, tau, penalties, ridge, evidence=evidence)
-    program = replace(program, limits=limits)
-    path = path_of(replace(program, limits=None))
-    lam = rule.chosen(path, prices)
-    solution = solve_program(program, lam, tolerance)
-    top = program.lambda_max()
-    relative = lam / top if top > 0 else 1.0
-    if rule.name == "relative":
-        relative = rule.relative  # and not what a division makes of it
-    signed_program = replace(program, nonnegative=False, limits=None)
-    signed = solve_program(signed_program, relative * signed_program.lambda_max(), tolerance)
-    return Weighing(solution, signed, explain_program(program, solution), path, relative)
+    program = question.program(K, c, tau, evidence=evidence)
+    path = path_of(program)
+    lam = question.rule.chosen(path, question.prices)
+    solution = solve_program(program, lam.value, question.tolerance)
+    signed_program = question.program(K, c, tau, nonnegative=False, evidence=program.evidence)
+    signed = solve_program(
+        signed_program, lam.relative * signed_program.lambda_max(), question.tolerance
+    )
+    return Weighing(solution, signed, explain_program(program, solution), path, lam)
 
 
 @dataclass(frozen=True)
@@ -125,7 +109,7 @@ class Valuation:
     certificate: Certificate
     explanations: dict[str, Explanation]
     selected: tuple[str, ...]
-    selection: Selection
+    selection: Purchase
     lam: float
     penalty_scale: float
     low: dict[str, float]
@@ -203,28 +187,42 @@ def value(
     target_rows = _rows("the target", target)
     _check_dimensions(rows, target_rows)
     costs = _prices(ids, prices, penalty, budget)
-    by_price = penalty == "price" or (penalty is None and prices is not None)
-    penalties, scale = price_penalties(costs, ids) if by_price else (np.ones(len(ids)), 1.0)
-    G = np.stack([_mean(name, rows[name], normalize) for name in ids])
-    g = _mean("the target", target_rows, normalize)
-    K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
-    if owner_cap is not None and owners is None:
-        raise ParamsError("owners: expected who offers each dataset because of owner_cap; give it")
-    names = [(owners or {}).get(name, name) for name in ids]
-    bounds = limits(names, cap, owner_cap, total)
-    settings: dict[str, Any] = {"ridge": ridge, "limits": bounds, "tolerance": tolerance}
     rule = LambdaRule("relative", relative_lambda)
     if lambda_rule != "relative":
         rule = LambdaRule(lambda_rule, number=k, budget=budget)
-    weighing = weigh(K, c, tau, rule=rule, prices=costs, penalties=penalties, **settings)
-    settings["relative_lambda"] = weighing.relative_lambda
-    draws = _bootstrap(
-        rows, target_rows, penalties, normalize, resamples, confidence, seed, settings, K
+    asked = question(
+        ids,
+        rule=rule,
+        penalty=penalty or ("uniform" if prices is None else "price"),
+        prices=costs,
+        owners=None if owners is None else [owners.get(name, name) for name in ids],
+        ridge=ridge,
+        cap=cap,
+        owner_cap=owner_cap,
+        total=total,
+        tolerance=tolerance,
     )
+    G = np.stack([_mean(name, rows[name], normalize) for name in ids])
+    g = _mean("the target", target_rows, normalize)
+    K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
+    weighing = weigh(K, c, tau, asked)
+    draws = None
+    if resamples:
+        _check_rows(rows, target_rows)
+        draws = bootstrap(
+            list(rows.values()),
+            target_rows,
+            asked,
+            relative_lambda=weighing.lam.relative,
+            normalize=normalize,
+            resamples=resamples,
+            confidence=confidence,
+            seed=seed,
+            names=[ids[first] for first in first_copies(K)],  # copies draw alike
+        )
     w, signed = weighing.solution.weights, weighing.signed.weights
     against = np.maximum(signed, draws.signed_high) if draws else signed
-    cosines = c / np.sqrt(np.diag(K) * tau)
-    chosen = select("kmm", ids=ids, weights=w, alignment=cosines, prices=costs, k=k, budget=budget)
+    chosen = select(ids, w, buyer_limits(len(ids), costs, k=k, budget=budget, ids=ids), "sum")
     return Valuation(
         ids=ids,
         weights=_by_id(ids, w),
@@ -235,7 +233,7 @@ def value(
         selected=tuple(ids[i] for i in chosen.chosen),
         selection=chosen,
         lam=weighing.solution.lam,
-        penalty_scale=scale,
+        penalty_scale=asked.scale or 1.0,
         low=_by_id(ids, draws.low) if draws else {},
         high=_by_id(ids, draws.high) if draws else {},
         chosen_probability=_by_id(ids, draws.chosen_probability) if draws else {},
@@ -296,33 +294,10 @@ def _prices(
     return np.array([prices[name] for name in ids], dtype=np.float64)
 
 
-def _bootstrap(
-    rows: Mapping[str, Floats],
-    target: Floats,
-    penalties: Floats,
-    normalize: Normalize,
-    resamples: int,
-    confidence: float,
-    seed: int,
-    settings: dict[str, Any],
-    K: Floats,
-) -> Bootstrap | None:
-    if resamples == 0:
-        return None
+def _check_rows(rows: Mapping[str, Floats], target: Floats) -> None:
     single = [name for name, table in {**rows, "the target": target}.items() if len(table) < 2]
     if single:
         raise ParamsError(
             f"resamples: expected gradients of several examples to draw from, found one row for "
             f"{', '.join(single)}; give per-example gradients or resamples=0"
         )
-    return bootstrap(
-        list(rows.values()),
-        target,
-        penalties=penalties,
-        normalize=normalize,
-        resamples=resamples,
-        confidence=confidence,
-        seed=seed,
-        names=[list(rows)[first] for first in first_copies(K)],  # copies draw alike
-        **settings,
-    )

@@ -1,16 +1,17 @@
 """The convex program for pools too large for a kernel matrix: working sets and gap-safe screening.
 
-    minimise over w   ½‖g_t − Σ_i w_i g_i‖² + λ Σ_i p_i |w_i|        (Eq. 31 with its constant τ/2)
+    minimise over w   ½‖g_t − Σ_i w_i g_i‖² + λ Σ_i p_i |w_i| + (γ/2)‖w‖²     within the limits
 
 At the optimum few datasets carry weight. So the program is solved on a working set, with the
-residual r = g_t − Σ w_i g_i the margins m_i = ⟨g_i, r⟩ of *all* n datasets are computed in one pass
-over G, and those that violate the conditions of optimality most come into the working set, until
-the duality gap over all n is within the tolerance. K is only ever formed on the working set.
+residual r = g_t − Σ w_i g_i the margins m_i = ⟨g_i, r⟩ − γw_i of *all* n datasets are computed in
+one pass over G, and those that violate the conditions of optimality most come into the working set,
+until the duality gap over all n is within the tolerance. K is only ever formed on the working set.
 
 Screening (Ndiaye et al. 2017, "Gap safe screening rules for sparsity enforcing penalties"): the
 scaled residual θ is dual feasible and the dual is 1-strongly concave, so the optimal θ* lies within
-√(2 gap) of it. A dataset with ⟨g_i, θ⟩ + ‖g_i‖ √(2 gap) < λ p_i has weight 0 at the optimum and is
-never looked at again. The certificate does not rest on it: it is taken over all n.
+√(2 gap) of it. A dataset with ⟨g_i, θ⟩ + √(‖g_i‖² + γ) √(2 gap) < λ p_i has weight 0 at the optimum
+and is never looked at again. The certificate does not rest on it: it is taken over all n. With
+limits the thresholds are not known before the end, and nobody is screened.
 
 Costs O(n d) a pass, about ten passes from nothing, one or two from a good start; memory O(d) a
 block beside G, which may be memory-mapped float32.
@@ -20,20 +21,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from appraise.errors import SolverError
+from appraise.numerics.copies import settled_within
 from appraise.numerics.kernel import Floats
+from appraise.numerics.limits import Limits, cheapest
 from appraise.numerics.optimum import optimum, sharpened
-from appraise.numerics.program import Optimality, Program, dual_scale, measured
+from appraise.numerics.pool import NONE, Indices, Pool, PoolProgram, pool_program
+from appraise.numerics.pool_path import BATCH, HAIR, proven_lambda
+from appraise.numerics.program import Optimality, dual_scale
+from appraise.numerics.question import Question
+from appraise.numerics.rule import Lambda
 
-Gradients = NDArray[np.float32] | NDArray[np.float64]
-_BLOCK_BYTES = 64 << 20  # of float64, for one block of rows of G
-_FIRST = 128  # size of the first working set
-_SMALL_BYTES = 1 << 29  # of float64: a pool below it is converted once and kept
+_ROUNDING = 1e-11  # of ‖g_i‖‖g_t‖: a margin above its threshold by less is not above it
 _MOST_PASSES = 200
 
 
@@ -61,84 +64,38 @@ class LargeSolution:
     Attributes:
         support: (s,) int64, the datasets with a weight, ascending.
         weights: (s,) float64, theirs; all others are 0.
+        alignment: c (n,) float64.
         margins: m (n,) float64.
+        thresholds: (n,) λp, and what the limits that bind add to it.
         lam: λ.
-        lambda_max: the smallest λ at which all weights are 0.
         optimality: gap and violation over all n.
         passes: what each pass found.
+        rounds: how often a path was computed to choose λ.
+        needed: ascending, the datasets without which the answer over the others could be another:
+            those with a weight, those within a hair of their threshold, those of the path to λ.
     """
 
-    support: NDArray[np.int64]
+    support: Indices
     weights: Floats
+    alignment: Floats
     margins: Floats
-    lam: float
-    lambda_max: float
+    thresholds: Floats
+    lam: Lambda
     optimality: Optimality
     passes: tuple[Pass, ...]
-
-
-class Pool:
-    """Gradients of all datasets, read in blocks, with what is computed of them once.
-
-    Attributes:
-        G: (n, d) float32 or float64; a memory map is never read whole.
-        norms: ‖g_i‖ (n,).
-    """
-
-    def __init__(self, G: Gradients, known_norms: Floats | None = None) -> None:
-        if G.ndim != 2 or G.size == 0:
-            raise SolverError(
-                f"gradients: expected datasets × dimensions, found shape {G.shape}; "
-                "offer at least one dataset"
-            )
-        small = 8 * G.size <= _SMALL_BYTES
-        self.G = np.asarray(G, dtype=np.float64) if small else G
-        known = np.empty(0) if known_norms is None else known_norms
-        fresh = self._by_blocks(lambda rows: np.linalg.norm(rows, axis=1), len(known))
-        if not np.isfinite(fresh).all():
-            raise SolverError(
-                f"gradients: expected finite numbers, found NaN or infinity in dataset "
-                f"{len(known) + int(np.argmin(np.isfinite(fresh)))}; compute its sketch again"
-            )
-        self.norms: Floats = np.concatenate([known, fresh])
-
-    def with_more(self, G: Gradients) -> Pool:
-        """The pool after arrivals: the first rows of G are those of this pool."""
-        return Pool(G, self.norms)
-
-    def products(self, vector: Floats, among: NDArray[np.int64] | None = None) -> Floats:
-        """⟨g_i, vector⟩ of all datasets (n,), or of some of them."""
-        if among is None or 2 * len(among) > len(self.G):
-            found = self._by_blocks(lambda rows: rows @ vector)
-            return found if among is None else found[among]
-        size = self._block()
-        blocks = [among[start : start + size] for start in range(0, len(among), size)]
-        return np.concatenate([self.rows(block) @ vector for block in blocks] or [np.empty(0)])
-
-    def rows(self, indices: NDArray[np.int64]) -> Floats:
-        """Gradients of some datasets, (s, d) float64."""
-        return np.asarray(self.G[indices], dtype=np.float64)
-
-    def _block(self) -> int:
-        return max(1, _BLOCK_BYTES // (8 * self.G.shape[1]))
-
-    def _by_blocks(self, compute: Callable[[Floats], Floats], first: int = 0) -> Floats:
-        starts = range(first, len(self.G), self._block())
-        blocks = (self.G[start : start + self._block()] for start in starts)
-        found = [compute(np.asarray(rows, dtype=np.float64)) for rows in blocks]
-        return np.concatenate(found or [np.empty(0)])
+    rounds: int
+    needed: Indices
 
 
 def solve_pool(
     pool: Pool,
     target: Floats,
+    question: Question,
     *,
     lam: float | None = None,
-    relative_lambda: float = 0.2,
-    penalties: Floats | None = None,
     nonnegative: bool = True,
-    tolerance: float = 1e-7,
     start: Sequence[int] = (),
+    batch: int = BATCH,
     progress: Callable[[Pass], object] = lambda _: None,
 ) -> LargeSolution:
     """Solve the convex program over a large pool.
@@ -146,155 +103,214 @@ def solve_pool(
     Args:
         pool: gradients g_i.
         target: g_t (d,).
-        lam: λ > 0; None for `relative_lambda` of λ_max.
-        relative_lambda: λ as a part of λ_max, in (0, 1].
-        penalties: p (n,) > 0; None for all 1.
-        nonnegative: w ≥ 0; else weights of any sign.
-        tolerance: largest relative error of the answer (see `Optimality`).
+        question: about the n datasets.
+        lam: λ > 0; None for the rule's, which is proven on the path over all n.
+        nonnegative: w ≥ 0; else weights of any sign, without limits, λ relative or given.
         start: datasets believed to have a weight: the support at another λ, or before an arrival.
+        batch: how many datasets the first working set holds, and come into it at once.
         progress: called after each pass.
 
     Raises:
-        SolverError: a number is not finite or out of range, or the tolerance is not reached.
+        ParamsError: the number that the rule needs is missing or out of range.
+        SolverError: a number is not finite or out of range, λ cannot be proven, or the tolerance is
+            not reached.
     """
-    target = np.asarray(target, dtype=np.float64)
-    p = np.ones(len(pool.G)) if penalties is None else np.asarray(penalties, dtype=np.float64)
-    tau = float(target @ target)
-    _check(pool, target, tau, p)
-    c = pool.products(target)
-    pull = np.maximum(c, 0.0) if nonnegative else np.abs(c)
-    top = float((pull / p).max())
-    lam = relative_lambda * top if lam is None else lam
-    if not (math.isfinite(lam) and lam >= 0) or (lam == 0 and top > 0):
+    program = pool_program(pool, target, question, nonnegative)
+    top = program.terms.lambda_max()
+    first, path_needs, rounds = np.asarray(start, dtype=np.int64), NONE, 0
+    if lam is not None:
+        chosen = Lambda(lam, top, lam / top if top > 0 else 1.0, question.rule.name)
+    elif question.rule.name == "relative":
+        question.rule.check(priced=False)
+        chosen = question.rule.at(0.0, top)
+    elif nonnegative:
+        proven = proven_lambda(program, question, batch)
+        chosen, path_needs, rounds = proven.lam, proven.needed, proven.rounds
+        first = np.union1d(first, proven.support)
+    else:
         raise SolverError(
-            f"lambda: expected a number above 0, found {lam}; give a part of lambda_max = {top:.6g}"
+            f"signed weights: expected a lambda for the rule {question.rule.name}, found none; "
+            "give the same part of lambda_max as for w ≥ 0"
         )
-    state = _State(pool, target, c, p, tau, lam, nonnegative, tolerance)
-    if lam >= top:
-        return state.solution(np.empty(0, dtype=np.int64), np.empty(0), c, top, ())
-    order = np.argsort(-pull / p, kind="stable")[:_FIRST]
-    working = np.union1d(order, np.asarray(start, dtype=np.int64))
-    return state.run(working, top, progress)
-
-
-def _check(pool: Pool, target: Floats, tau: float, p: Floats) -> None:
-    n, d = pool.G.shape
-    if target.shape != (d,) or not (math.isfinite(tau) and tau > 0):
+    free = program.terms.limits is None or program.terms.limits.total is None
+    if not (math.isfinite(chosen.value) and chosen.value >= 0) or (
+        chosen.value == 0 and top > 0 and free
+    ):
         raise SolverError(
-            f"target: expected a gradient of {d} finite numbers, not all 0, found shape "
-            f"{target.shape}; compute its sketch again, projected like the datasets'"
+            f"lambda: expected a number above 0, found {chosen.value}; give a part of lambda_max = "
+            f"{top:.6g}"
         )
-    if p.shape != (n,) or not np.isfinite(p).all() or (p <= 0).any():
-        raise SolverError(
-            f"penalties: expected {n} numbers above 0, found shape {p.shape}; "
-            "a dataset without a price needs the uniform penalty"
-        )
+    state = _State(program, chosen, question.tolerance, batch)
+    solution = state.run(first, progress)
+    needed = np.union1d(solution.needed, path_needs)
+    return replace(solution, rounds=rounds, needed=needed)
 
 
 @dataclass(frozen=True)
 class _State:
     """What stays the same from pass to pass."""
 
-    pool: Pool
-    target: Floats
-    c: Floats
-    p: Floats
-    tau: float
-    lam: float
-    nonnegative: bool
+    program: PoolProgram
+    lam: Lambda
     tolerance: float
+    batch: int
 
-    def run(
-        self, working: NDArray[np.int64], top: float, progress: Callable[[Pass], object]
-    ) -> LargeSolution:
+    def run(self, start: Indices, progress: Callable[[Pass], object]) -> LargeSolution:
         """Grow the working set until the gap over all datasets is small enough."""
-        left = np.arange(len(self.c))
-        rows, w = self.pool.rows(working), np.zeros(len(working))
+        terms, pool = self.program.terms, self.program.pool
+        n, unlimited = len(terms.c), terms.limits is None
+        left = np.arange(n)
+        working = self._first(start)
+        rows, w = pool.rows(working), np.zeros(len(working))
         K = rows @ rows.T
         passes: list[Pass] = []
+        before = math.inf
         while len(passes) < _MOST_PASSES:
             w = self._solved(K, working, w)
-            residual = self.target - w @ rows
-            m = np.full(len(self.c), -np.inf)
-            m[left] = self.pool.products(residual, left)
-            found = self._optimality(m, left, working, w)
-            left = self._screened(m, left, working, found)
-            passes.append(
-                Pass(len(working), int(np.count_nonzero(w)), len(m) - len(left), found.gap)
-            )
+            residual = self.program.target - w @ rows
+            m, weights = np.full(n, -np.inf), np.zeros(n)
+            weights[working] = w
+            m[left] = pool.products(residual, left)
+            m[working] -= terms.ridge * w
+            now = terms.among(left).optimality(m[left], weights[left], self.lam.value)
+            thresholds = self._thresholds(m, working)
+            if unlimited:
+                left = self._screened(m, left, working, now)
+            passes.append(Pass(len(working), int(np.count_nonzero(w)), n - len(left), now.gap))
             progress(passes[-1])
-            if found.relative_error <= 0.5 * self.tolerance:
-                m = self.pool.products(residual)  # those screened too: the proof is over all
-                return self.solution(working, w, m, top, tuple(passes))
-            working, rows, K, w = self._grown(m, left, working, rows, K, w)
+            new = self._violators(m, thresholds, left, working)
+            falls = now.primal < before - 1e-15 * terms.tau
+            if not len(new) or (now.relative_error <= 0.5 * self.tolerance and not falls):
+                m = pool.products(residual)  # those screened too: the proof is over all
+                m[working] -= terms.ridge * w
+                return self._solution(weights, m, thresholds, tuple(passes))
+            before = now.primal
+            kept = np.flatnonzero(w) if unlimited else np.arange(len(w))
+            working, rows, K, w = self._grown(kept, new, working, rows, K, w)
         raise SolverError(
-            f"expected an error within {self.tolerance:g}, found {found.relative_error:.3g} after "
+            f"expected an error within {self.tolerance:g}, found {now.relative_error:.3g} after "
             f"{_MOST_PASSES} passes; raise lambda"
         )
 
-    def _solved(self, K: Floats, working: NDArray[np.int64], w: Floats) -> Floats:
-        program = Program(K, self.c[working], self.tau, self.p[working], 0.0, self.nonnegative)
-        return sharpened(program, optimum(program, self.lam, w)[0], self.lam)
+    def _first(self, start: Indices) -> Indices:
+        """Who pulls hardest and whoever is believed to have a weight; nobody where nobody can."""
+        terms, limits = self.program.terms, self.program.terms.limits
+        order = np.argsort(-terms.pull(terms.c) / terms.penalties, kind="stable")
+        if limits is not None and limits.total is not None:
+            return np.union1d(order[: _with_room(limits, order, self.batch)], start)
+        if self.lam.value >= self.lam.top:
+            return NONE
+        first = np.union1d(order[: self.batch], start)
+        return np.unique(self.program.firsts(first)) if limits is None else first
 
-    def _pull(self, m: Floats) -> Floats:
-        return np.maximum(m, 0.0) if self.nonnegative else np.abs(m)
+    def _solved(self, K: Floats, working: Indices, w: Floats) -> Floats:
+        if not len(working):
+            return w
+        part = self.program.part(working, K)
+        if part.limits is None:
+            return sharpened(part, optimum(part, self.lam.value, w)[0], self.lam.value)
+        _, same, which = np.unique(
+            self.program.firsts(working), return_index=True, return_inverse=True
+        )
+        same = same[which]  # the products of copies are equal, and not but for rounding
+        return optimum(replace(part, K=K[np.ix_(same, same)], c=part.c[same]), self.lam.value)[0]
 
-    def _optimality(
-        self, m: Floats, left: NDArray[np.int64], working: NDArray[np.int64], w: Floats
-    ) -> Optimality:
-        weights = np.zeros(len(m))
-        weights[working] = w
-        return measured(
-            m[left], self.c[left], self.tau, self.pool.norms[left] ** 2, self.p[left],
-            0.0, self.nonnegative, weights[left], self.lam,
-        )  # fmt: skip
+    def _thresholds(self, m: Floats, working: Indices) -> Floats:
+        """What each margin must exceed to enter (n,): λp, and what the limits add to it.
 
-    def _screened(
-        self, m: Floats, left: NDArray[np.int64], working: NDArray[np.int64], found: Optimality
-    ) -> NDArray[np.int64]:
+        At the prices of the optimum over the working set; an owner outside of it asks nothing.
+        """
+        terms, limits = self.program.terms, self.program.terms.limits
+        own = self.lam.value * terms.penalties
+        if limits is None or not len(working):
+            return own
+        part = limits.among(working)
+        e = (m - own)[working]
+        prices = cheapest(part, np.where(part.loose(), np.minimum(e, 0.0), e))
+        of_owner = np.zeros(int(limits.owners.max()) + 1)
+        of_owner[part.owners] = prices.owner
+        return np.asarray(own + prices.total + of_owner[limits.owners])
+
+    def _screened(self, m: Floats, left: Indices, working: Indices, now: Optimality) -> Indices:
         """The datasets that may have a weight at the optimum; those at work stay."""
-        threshold, pull = self.lam * self.p[left], self._pull(m[left])
-        s = dual_scale(pull, threshold)
-        radius = math.sqrt(2 * max(found.gap, 0.0))
-        keep = s * pull + self.pool.norms[left] * radius >= threshold
+        keep = self._within_reach(m[left], left, now, 0.0)
         return left[keep | np.isin(left, working)]
 
-    def _grown(
-        self,
-        m: Floats,
-        left: NDArray[np.int64],
-        working: NDArray[np.int64],
-        rows: Floats,
-        K: Floats,
-        w: Floats,
-    ) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
-        """Datasets with a weight, and as many of the worst violators again; K by its new rows."""
-        kept = np.flatnonzero(w)
+    def _within_reach(
+        self, m: Floats, among: Indices, now: Optimality, least: float
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Whether the sphere around the residual in which the optimal one lies, of a radius of at
+        least so much, holds one at which the dataset is at its threshold."""
+        terms = self.program.terms
+        threshold = self.lam.value * terms.penalties[among]
+        radius = max(math.sqrt(2 * max(now.gap, 0.0)), least)
+        s = dual_scale(terms.pull(m), threshold)
+        nearest = s * (m if terms.nonnegative else np.abs(m))
+        return np.asarray(nearest + self.program.lengths[among] * radius >= threshold)
+
+    def _violators(self, m: Floats, thresholds: Floats, left: Indices, working: Indices) -> Indices:
+        """Those outside whose margins exceed their thresholds most; of copies the first."""
+        terms = self.program.terms
         outside = np.setdiff1d(left, working, assume_unique=True)
-        excess = self._pull(m[outside]) / self.p[outside] - self.lam
-        worst = outside[np.argsort(-excess, kind="stable")[: max(_FIRST, len(kept))]]
-        new = np.sort(worst[self._pull(m[worst]) > self.lam * self.p[worst]])
-        fresh = self.pool.rows(new)
+        over = terms.pull(m[outside]) - thresholds[outside]
+        rounding = _ROUNDING * self.program.lengths * math.sqrt(terms.tau)
+        most = over / terms.penalties[outside]
+        worst = outside[np.argsort(-most, kind="stable")[: max(self.batch, len(working))]]
+        worst = worst[terms.pull(m[worst]) - thresholds[worst] > rounding[worst]]
+        if terms.limits is None:
+            worst = self.program.firsts(worst)
+        return np.setdiff1d(worst, working)
+
+    def _grown(
+        self, kept: Indices, new: Indices, working: Indices, rows: Floats, K: Floats, w: Floats
+    ) -> tuple[Indices, Floats, Floats, Floats]:
+        """The working set with who enters and without who is not kept; K by its new rows."""
+        fresh = self.program.pool.rows(new)
         cross = rows[kept] @ fresh.T
         K = np.block([[K[np.ix_(kept, kept)], cross], [cross.T, fresh @ fresh.T]])
         rows = np.concatenate([rows[kept], fresh])
         return np.concatenate([working[kept], new]), rows, K, np.append(w[kept], np.zeros(len(new)))
 
-    def solution(
-        self,
-        working: NDArray[np.int64],
-        w: Floats,
-        m: Floats,
-        top: float,
-        passes: tuple[Pass, ...],
+    def _solution(
+        self, weights: Floats, m: Floats, thresholds: Floats, passes: tuple[Pass, ...]
     ) -> LargeSolution:
         """The result, its optimality measured over all datasets."""
-        found = self._optimality(m, np.arange(len(m)), working, w)
-        if not found.relative_error <= self.tolerance:
+        terms = self.program.terms
+        weights, needed = self._settled(weights, m, thresholds)
+        now = terms.optimality(m, weights, self.lam.value)
+        if not now.relative_error <= self.tolerance:
             raise SolverError(
-                f"expected an error within {self.tolerance:g}, found {found.relative_error:.3g} "
+                f"expected an error within {self.tolerance:g}, found {now.relative_error:.3g} "
                 "over all datasets; raise lambda"
             )
-        order = np.argsort(working)
-        order = order[w[order] != 0]
-        return LargeSolution(working[order], w[order], m, self.lam, top, found, passes)
+        support = np.flatnonzero(weights)
+        return LargeSolution(
+            support, weights[support], terms.c, m, thresholds, self.lam, now, passes, 0,
+            np.union1d(support, needed),
+        )  # fmt: skip
+
+    def _settled(self, weights: Floats, m: Floats, thresholds: Floats) -> tuple[Floats, Indices]:
+        """Weights moved to the first of copies, and who is within a hair of its threshold."""
+        terms, limits = self.program.terms, self.program.terms.limits
+        now = terms.optimality(m, weights, self.lam.value)
+        rho = math.sqrt(max(now.residual_norm, 0.0))
+        if limits is None:
+            near = np.flatnonzero(self._within_reach(m, np.arange(len(m)), now, HAIR * rho))
+            return weights, np.unique(self.program.firsts(near))
+        radius = max(math.sqrt(2 * max(now.gap, 0.0)), HAIR * rho)
+        near = np.flatnonzero((m + self.program.lengths * radius >= thresholds) | (weights != 0))
+        firsts = self.program.firsts(near)
+        if not terms.ridge:
+            weights = weights.copy()
+            weights[near] = settled_within(limits.among(near), weights[near], firsts)
+        return weights, np.unique(firsts)
+
+
+def _with_room(limits: Limits, order: Indices, least: int) -> int:
+    """How many of the datasets, in this order, are needed for weights that add up to the total."""
+    total, low, high = limits.total or 0.0, min(least, len(order)), len(order)
+    while low < high:
+        middle = (low + high) // 2
+        fits = limits.room(order[:middle]) >= total * (1 - 1e-12)
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return low

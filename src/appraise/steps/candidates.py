@@ -1,222 +1,209 @@
-"""Of a large pool the datasets that can have a weight; of a small one all.
+"""Of a large pool the datasets among which the question has its answer; of a small one all.
 
 The kernel matrix of 100,000 datasets would take 80 GB. Where there are more than `largest`, the
-program is solved for each target without it (`numerics.working_set`), with a certificate over all
-datasets. Those with a weight are candidates, and of the others those that lack least, up to
-`largest`. All that follows is done with the candidates. The others are proven to have no weight;
-`screened.parquet` says what each of them lacks.
+very question that decides (λ by its rule, penalties, ridge, limits) is answered for each target
+without it (`numerics.screening`), with a certificate over all datasets. Those that the answer needs
+are candidates, and of the others those that lack least, up to `largest`. All that follows is done
+with the candidates. The others are proven to have no weight; `screened.parquet` says what each of
+them lacks.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
-from appraise.artifacts import read_arrays, read_json, write_arrays, write_json, write_table
-from appraise.errors import ArtifactError, OfferError, SolverError
-from appraise.project import Project, Recipe
-from appraise.steps.step import Step, each_target, whole
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from appraise.errors import ArtifactError, SolverError
+from appraise.methods.questions import question_of
+from appraise.numerics.kernel import Normalize, mean_gradient
+from appraise.numerics.pool import Pool
+from appraise.numerics.question import Question
+from appraise.numerics.screening import Screening, screening
+from appraise.project import Project
+from appraise.project.reads import Fact, Given, Part, Reads
+from appraise.records.candidates import Candidates, PoolGradients, ScreenedTable
+from appraise.records.candidates import Screening as Screened
+from appraise.records.sketch import Sketch
+from appraise.settings.valuation import KmmWeightsParams
+from appraise.steps.offered import Offered, offered
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, targets, whole
 
-    from appraise.numerics.kernel import Floats
-    from appraise.numerics.working_set import LargeSolution
-
-SKETCH, CANDIDATES = "sketch.safetensors", "candidates.json"
-_DATASETS, _TARGETS = "gradient_sketches", "target_sketches"
-_GRADIENTS = "gradients.safetensors"
-_HARDEST = 20  # of those that pull hardest, either way: λ_max is theirs
+DATASETS, TARGETS = "gradient_sketches", "target_sketches"
+REMEDY = "run `appraise gradient-sketches`"
 
 
-def candidates(project: Project) -> list[str]:
-    """The datasets that the kernel is made of."""
-    found: list[str] = read_json(project.open(STEP.noun) / CANDIDATES)["ids"]
-    return found
+class Asked(BaseModel):
+    """What the datasets of a large pool are asked, as a fact of the recipe.
+
+    Attributes:
+        kmm_weights: λ's rule, penalties, ridge, limits, tolerance.
+        normalize: how gradients are scaled.
+        offered: prices and owners.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kmm_weights: KmmWeightsParams
+    normalize: Normalize
+    offered: Offered
+
+    def question(self, ids: Sequence[str]) -> Question:
+        """About these datasets."""
+        prices, owners = self.offered.of(ids)
+        return question_of(self.kmm_weights, ids, prices, owners)
 
 
-def _sketched(project: Project) -> list[str]:
+def _sketched(project: Project, _: str = "") -> list[str]:
     """The datasets that have a sketch."""
-    keys = project.partitions(_DATASETS)
-    found = [key for key in keys if project.set_aside(_DATASETS, key) is None]
-    if not found:
+    keys = project.partitions(DATASETS)
+    ids = [key for key in keys if project.set_aside(DATASETS, key) is None]
+    if not ids:
         raise ArtifactError(
             "candidates: expected the sketch of at least one dataset, found none that is not set "
             "aside; see `appraise status` and the pool of offers"
         )
-    return found
+    return ids
 
 
-def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    ids = _sketched(project)
-    settings: dict[str, Any] = {"candidates": project.params.candidates.model_dump(mode="json")}
-    if len(ids) <= project.params.candidates.largest:
-        return Recipe(STEP.version, settings | {"datasets": ids}, {})
-    params = project.params.kmm_weights
-    settings |= {
-        "kmm_weights": params.model_dump(mode="json", include={"relative_lambda", "penalty"}),
-        "kernel_matrix": {"normalize": project.params.kernel_matrix.normalize},
-        "prices": _prices(project, ids),
-    }
-    names = [(_DATASETS, one) for one in ids] + [(_TARGETS, one) for one in each_target(project)]
-    inputs = {f"{n}/{k}/{SKETCH}": project.content(n, k, SKETCH) for n, k in names}
-    return Recipe(STEP.version, settings, inputs)
+def _is_large(project: Project) -> bool:
+    return len(_sketched(project)) > project.params.candidates.largest
 
 
-def _prices(project: Project, ids: Sequence[str]) -> dict[str, float]:
-    offers = read_json(project.open("offers") / "offers.json")["offers"]
-    prices = {offer["id"]: float(offer["price"]) for offer in offers}
-    missing = [name for name in ids if name not in prices]
-    if missing:
-        raise OfferError(
-            f"offers: expected an offer for every sketch, found none for {', '.join(missing[:5])}; "
-            "run `appraise gradient-sketches`"
-        )
-    return {name: prices[name] for name in ids}
+def _of_a_large_pool(project: Project, _: str) -> list[str]:
+    return _sketched(project) if _is_large(project) else []
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in keys:
-        with STEP.writing(project, key) as folder:
-            ids = _sketched(project)
-            if len(ids) <= project.params.candidates.largest:
-                content = {"ids": ids, "screened": 0, "certificates": {}}
-                write_json(folder / CANDIDATES, content)
-                continue
-            G, contents = _gradients(project, ids)
-            solutions = _solutions(project, ids, G)
-            chosen = _chosen(project, solutions)
-            write_arrays(folder / _GRADIENTS, {"G": G}, {"contents": contents})
-            write_table(folder / "screened.parquet", _screened(ids, chosen, solutions))
-            write_json(folder / CANDIDATES, _content(ids, chosen, solutions))
+def _targets_of_a_large_pool(project: Project, _: str) -> list[str]:
+    return targets(project) if _is_large(project) else []
 
 
-def _gradients(project: Project, ids: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, str]]:
+def _asked(project: Project, _: str) -> JsonValue:
+    """What is asked; None of a small pool, of which all are candidates whatever is asked."""
+    if not _is_large(project):
+        return None
+    asked = Asked(
+        kmm_weights=project.params.kmm_weights,
+        normalize=project.params.kernel_matrix.normalize,
+        offered=offered(project, _sketched(project), REMEDY),
+    )
+    return asked.model_dump(mode="json")
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    for given in partitions:
+        ids = list(given.fact("datasets"))
+        if given.fact("asked") is None:
+            yield Output(given.key, (Candidates(ids=tuple(ids)),))
+            continue
+        asked, names = Asked.model_validate(given.fact("asked")), given.keys(TARGETS)
+        gradients = _gradients(given, ids, asked.normalize, progress)
+        made = _screened(given, gradients, asked, names)
+        yield Output(given.key, (gradients, _table(made, ids), _content(made, ids)))
+
+
+def _gradients(
+    given: Given, ids: Sequence[str], normalize: Normalize, progress: Progress
+) -> PoolGradients:
     """Mean gradients (n, d) float32; those of sketches that have not changed are taken over."""
-    import numpy as np
-    from tqdm import tqdm
-
-    from appraise.numerics.kernel import mean_gradient
-
-    contents = {name: project.content(_DATASETS, name, SKETCH) for name in ids}
-    kept: dict[str, NDArray[np.float32]] = {}
-    try:
-        arrays, meta = read_arrays(project.open(STEP.noun) / _GRADIENTS)
-        kept = dict(zip(meta["contents"].values(), arrays["G"], strict=True))
-    except ArtifactError:
-        kept = {}  # not made yet, or damaged: all is computed
-    normalize = project.params.kernel_matrix.normalize
-    found: list[NDArray[np.float32]] = []
-    for name in tqdm(ids, desc=STEP.noun, unit="dataset", disable=None, file=sys.stderr):
+    contents = {name: given.sha256(DATASETS, name, Sketch.FILE) for name in ids}
+    old = given.before(PoolGradients)
+    alike = old is not None and old.normalize == normalize
+    kept = dict(zip(old.contents.values(), old.G, strict=True)) if old is not None and alike else {}
+    progress.count(len(ids), "dataset")
+    rows: list[NDArray[np.float32]] = []
+    for name in ids:
         row = kept.get(contents[name])
         if row is None:
-            arrays, _ = read_arrays(project.open(_DATASETS, name) / SKETCH)
-            try:
-                row = mean_gradient(arrays["rows"], normalize).astype(np.float32)
-            except SolverError as error:
-                raise ArtifactError(f"{_DATASETS}/{name}: {error}") from None
-        found.append(row)
-    return np.stack(found), contents
+            row = _mean(given, DATASETS, name, normalize).astype(np.float32)
+        rows.append(row)
+        progress.step()
+    return PoolGradients(np.stack(rows), contents, normalize)
 
 
-def _solutions(
-    project: Project, ids: Sequence[str], G: NDArray[np.float32]
-) -> dict[str, tuple[LargeSolution, Floats, Floats]]:
-    """Target → its solution over all datasets, their alignments and penalties (n,)."""
-    import numpy as np
-
-    from appraise.numerics.kernel import mean_gradient
-    from appraise.numerics.kmm import price_penalties
-    from appraise.numerics.working_set import Pool, solve_pool
-
-    params, pool = project.params.kmm_weights, Pool(G)
-    p = np.ones(len(ids))
-    if params.penalty == "price":
-        p, _ = price_penalties(list(_prices(project, ids).values()), ids)
-    found = {}
-    for target in each_target(project):
-        arrays, _ = read_arrays(project.open(_TARGETS, target) / SKETCH)
-        g = mean_gradient(arrays["rows"], project.params.kernel_matrix.normalize)
-        try:
-            solution = solve_pool(pool, g, relative_lambda=params.relative_lambda, penalties=p)
-        except SolverError as error:
-            raise SolverError(f"candidates {target}: {error}") from None
-        found[target] = (solution, pool.products(g), p)
-    return found
-
-
-def _chosen(
-    project: Project, solutions: dict[str, tuple[LargeSolution, Floats, Floats]]
-) -> NDArray[np.int64]:
-    """Datasets with a weight, those that pull hardest, then those that lack least; ascending."""
-    import numpy as np
-
-    lacks, needed = [], [np.empty(0, dtype=np.int64)]
-    for solution, c, p in solutions.values():
-        needed += [solution.support, np.argsort(-np.abs(c) / p, kind="stable")[:_HARDEST]]
-        lacks.append(solution.margins / p / max(solution.lam, np.finfo(float).tiny))
-    first = np.unique(np.concatenate(needed))
-    order = np.argsort(-np.max(lacks, axis=0), kind="stable")
-    more = order[~np.isin(order, first)]
-    room = max(0, project.params.candidates.largest - len(first))
-    return np.sort(np.concatenate([first, more[:room]]))
+def _mean(given: Given, noun: str, key: str, normalize: Normalize) -> NDArray[np.float64]:
+    try:
+        return mean_gradient(given.read(Sketch, noun, key).rows, normalize)
+    except SolverError as error:
+        raise ArtifactError(f"{noun}/{key}: {error}") from None
 
 
 def _screened(
-    ids: Sequence[str],
-    chosen: NDArray[np.int64],
-    solutions: dict[str, tuple[LargeSolution, Floats, Floats]],
-) -> Any:
-    """A row for each dataset that is no candidate, and each target."""
-    import numpy as np
-    import pandas as pd
+    given: Given, gradients: PoolGradients, asked: Asked, names: Sequence[str]
+) -> Screening:
+    targets = {name: _mean(given, TARGETS, name, asked.normalize) for name in names}
+    question, largest = asked.question(list(gradients.contents)), given.params.candidates.largest
+    try:
+        return screening(Pool(gradients.G), targets, question, largest)
+    except SolverError as error:
+        raise SolverError(
+            f"candidates {error}; or raise candidates.largest to {len(gradients.contents)}, so "
+            "that no dataset is left out"
+        ) from None
 
-    out = np.setdiff1d(np.arange(len(ids)), chosen)
+
+def _table(made: Screening, ids: Sequence[str]) -> ScreenedTable:
+    """A row for each dataset that is no candidate, and each target."""
+    out = np.setdiff1d(np.arange(len(ids)), made.candidates)
     tables = [
         pd.DataFrame(
             {
                 "id": [ids[i] for i in out],
                 "target": target,
-                "alignment": c[out],
+                "alignment": solution.alignment[out],
                 "margin": solution.margins[out],
-                "threshold": solution.lam * p[out],
+                "threshold": solution.thresholds[out],
             }
         )
-        for target, (solution, c, p) in solutions.items()
+        for target, solution in made.solutions.items()
     ]
-    return pd.concat(tables, ignore_index=True)
+    return ScreenedTable(pd.concat(tables, ignore_index=True))
 
 
-def _content(
-    ids: Sequence[str],
-    chosen: NDArray[np.int64],
-    solutions: dict[str, tuple[LargeSolution, Floats, Floats]],
-) -> dict[str, Any]:
-    """The content of candidates.json."""
+def _content(made: Screening, ids: Sequence[str]) -> Candidates:
     certificates = {
-        target: {
-            "lambda": solution.lam,
-            "lambda_max": solution.lambda_max,
-            "datasets": len(ids),
-            "positive": len(solution.support),
-            "gap": solution.optimality.gap,
-            "kkt_violation": solution.optimality.kkt_violation,
-            "relative_error": solution.optimality.relative_error,
-            "passes": len(solution.passes),
-        }
-        for target, (solution, _, _) in solutions.items()
+        target: Screened(
+            lam=solution.lam.value,
+            lambda_max=solution.lam.top,
+            datasets=len(ids),
+            positive=len(solution.support),
+            gap=solution.optimality.gap,
+            kkt_violation=solution.optimality.kkt_violation,
+            relative_error=solution.optimality.relative_error,
+            passes=len(solution.passes),
+        )
+        for target, solution in made.solutions.items()
     }
-    names = [ids[i] for i in chosen]
-    return {"ids": names, "screened": len(ids) - len(names), "certificates": certificates}
+    kept = tuple(ids[i] for i in made.candidates)
+    return Candidates(ids=kept, screened=len(ids) - len(kept), certificates=certificates)
 
 
 STEP = Step(
     noun="candidates",
-    needs=("gradient_sketches", "target_sketches", "offers"),
     partitions="",
     keys=whole,
-    recipe=_recipe,
+    reads=Reads(
+        settings=("candidates",),
+        parts=(
+            Part(DATASETS, (Sketch,), _of_a_large_pool),
+            Part(TARGETS, (Sketch,), _targets_of_a_large_pool),
+        ),
+        facts=(
+            Fact("datasets", _sketched, nouns=(DATASETS,), large=True),
+            Fact(
+                "asked",
+                _asked,
+                nouns=("offers", DATASETS),
+                settings=("kmm_weights", "kernel_matrix.normalize"),
+                large=True,
+            ),
+        ),
+    ),
+    writes=(Candidates, ScreenedTable, PoolGradients),
     make=_make,
+    version="2",  # 2: the proof is of the question that decides
 )

@@ -7,31 +7,47 @@ difference leaves out zero; otherwise there is no detectable difference, and tha
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Self
 
-from appraise.artifacts import read_json, read_table, write_bytes, write_json
 from appraise.errors import ArtifactError
-from appraise.project import Project, Recipe
-from appraise.steps.step import Step, each_target
+from appraise.numerics.comparison import mean_interval, paired_difference
+from appraise.numerics.kernel import Floats
+from appraise.project import Project
+from appraise.project.keys import joined
+from appraise.project.reads import Given, Part, Reads, same
+from appraise.records.adapter import EvaluationMetrics, ItemsTable
+from appraise.records.decision import Decision
+from appraise.records.outcome import Comparison, LossTable, Outcome, OutcomeMetrics, PolicyScore
+from appraise.settings.training import DecisionOutcomeParams
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
 
-if TYPE_CHECKING:
-    import numpy as np
-
-PIVOT = "kmm"
 NO_DIFFERENCE = "no detectable difference"
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """One policy's evaluation: its metrics.json and, item by item, nats and tokens, each (n,)."""
+class Scored:
+    """One policy's evaluation.
 
-    metrics: dict[str, Any]
+    Attributes:
+        metrics: of all items.
+        items: component and id of each.
+        nats: (n,) negative log-likelihoods of the completions.
+        tokens: (n,) of the completions.
+    """
+
+    metrics: EvaluationMetrics
     items: list[tuple[str, str]]
-    nats: np.ndarray
-    tokens: np.ndarray
+    nats: Floats
+    tokens: Floats
+
+    @classmethod
+    def of(cls, metrics: EvaluationMetrics, table: ItemsTable) -> Self:
+        """With the items in an order that is the same for all policies."""
+        ordered = table.in_order()
+        return cls(metrics, ordered.items(), ordered.numbers("nats"), ordered.numbers("tokens"))
 
 
 def verdict(a: str, b: str, low: float, high: float) -> str:
@@ -41,117 +57,98 @@ def verdict(a: str, b: str, low: float, high: float) -> str:
     return f"{b} is better" if low > 0 else NO_DIFFERENCE
 
 
-def outcome(project: Project, target: str) -> dict[str, Any]:
-    """Every policy's loss with its interval, and `kmm` against each of the others.
+def outcome(
+    decision: Decision, scored: Mapping[str, Scored], params: DecisionOutcomeParams
+) -> Outcome:
+    """Every policy's loss with its interval, and the decision's own against each of the others.
 
     Raises:
-        ArtifactError: an evaluation is missing or damaged, or two were made on different items.
+        ArtifactError: two evaluations were made on different items.
     """
-    from appraise.numerics.comparison import mean_interval, paired_difference
-
-    params = project.params.decision_outcome
     settings = (params.resamples, params.confidence, params.seed)
-    decision = read_json(project.open("valuation_decision", target) / "decision.json")
-    scored = {policy: _read(project, target, policy) for policy in decision["policies"]}
-    _check_same_items(target, scored)
+    pivot = decision.policy
+    ours = scored[pivot]
+    _check_same_items(decision, scored)
     policies = {}
     for policy, one in scored.items():
         interval = mean_interval(one.nats, one.tokens, *settings)
-        policies[policy] = {
-            "loss": interval.estimate,
-            "low": interval.low,
-            "high": interval.high,
-            "accuracy": one.metrics.get("accuracy"),
-            "accuracy_stderr": one.metrics.get("accuracy_stderr"),
-            **({"reward": one.metrics["reward"]} if "reward" in one.metrics else {}),
-            **decision["policies"][policy],
-        }
-    ours, comparisons = scored[PIVOT], []
-    for policy in scored:
-        if policy == PIVOT:
-            continue
-        difference = paired_difference(ours.nats, scored[policy].nats, ours.tokens, *settings)
-        comparisons.append(
-            {
-                "a": PIVOT,
-                "b": policy,
-                "difference": difference.estimate,
-                "low": difference.low,
-                "high": difference.high,
-                "verdict": verdict(PIVOT, policy, difference.low, difference.high),
-            }
+        policies[policy] = PolicyScore(
+            loss=interval.estimate,
+            low=interval.low,
+            high=interval.high,
+            accuracy=one.metrics.accuracy,
+            accuracy_stderr=one.metrics.accuracy_stderr,
+            reward=one.metrics.reward,
+            datasets=decision.policies[policy].datasets,
+            cost=decision.policies[policy].cost,
         )
-    return {
-        "decision_id": decision["decision_id"],
-        "items": len(ours.items),
-        "confidence": params.confidence,
-        "policies": policies,
-        "comparisons": comparisons,
-    }
+    comparisons = []
+    for policy, other in scored.items():
+        if policy != pivot:
+            difference = paired_difference(ours.nats, other.nats, ours.tokens, *settings)
+            low, high = difference.low, difference.high
+            comparisons.append(
+                Comparison(
+                    a=pivot,
+                    b=policy,
+                    difference=difference.estimate,
+                    low=low,
+                    high=high,
+                    verdict=verdict(pivot, policy, low, high),
+                )
+            )
+    return Outcome(
+        decision_id=decision.decision_id,
+        policy=pivot,
+        items=len(ours.items),
+        confidence=params.confidence,
+        policies=policies,
+        comparisons=tuple(comparisons),
+    )
 
 
-def _read(project: Project, target: str, policy: str) -> _Scored:
-    folder = project.open("evaluation", f"{target}/{policy}")
-    table = read_table(folder / "items.parquet").sort_values(["component", "id"], ignore_index=True)
-    items = list(zip(table["component"], table["id"], strict=True))
-    nats, tokens = table["nats"].to_numpy("float64"), table["tokens"].to_numpy("int64")
-    return _Scored(read_json(folder / "metrics.json"), items, nats, tokens)
-
-
-def _check_same_items(target: str, scored: Mapping[str, _Scored]) -> None:
-    ours = scored[PIVOT]
+def _check_same_items(decision: Decision, scored: Mapping[str, Scored]) -> None:
+    ours = scored[decision.policy]
     for policy, one in scored.items():
         if one.items != ours.items or (one.tokens != ours.tokens).any():
             raise ArtifactError(
-                f"evaluation of {target}: expected the same items for every policy, found "
-                f"others for {policy} than for {PIVOT}; run `appraise evaluation` again"
+                f"evaluation of {decision.target}: expected the same items for every policy, found "
+                f"others for {policy} than for {decision.policy}; run `appraise evaluation` again"
             )
 
 
-def flat_metrics(result: dict[str, Any]) -> dict[str, Any]:
-    """The numbers that `dvc metrics` shows: each policy's, and each difference."""
-    metrics: dict[str, Any] = {}
-    for policy, found in result["policies"].items():
-        numbers = {name: found.get(name) for name in ("loss", "accuracy", "reward", "cost")}
-        metrics[policy] = {name: value for name, value in numbers.items() if value is not None}
-    for pair in result["comparisons"]:
-        metrics[f"{pair['a']}_minus_{pair['b']}"] = pair["difference"]
-    return metrics
+def _scored(given: Given, policy: str) -> Scored:
+    part = ("evaluation", joined(given.key, policy))
+    return Scored.of(given.read(EvaluationMetrics, *part), given.read(ItemsTable, *part))
 
 
-def _loss_csv(result: dict[str, Any]) -> str:
-    rows = [
-        f"{policy},{found['loss']!r},{found['low']!r},{found['high']!r}"
-        for policy, found in result["policies"].items()
-    ]
-    return "\n".join(["policy,loss,low,high", *rows]) + "\n"
+def _evaluated(project: Project, key: str) -> list[str]:
+    """The policies of the decision."""
+    decision = project.read(Decision, "valuation_decision", key)
+    return [joined(key, policy) for policy in sorted(decision.policies)]
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    inputs = {f"valuation_decision/{key}": project.content("valuation_decision", key)}
-    for policy in project.params.policies():
-        part = f"{key}/{policy}"
-        inputs[f"evaluation/{part}"] = project.content("evaluation", part)
-    settings = {"decision_outcome": project.params.decision_outcome.model_dump(mode="json")}
-    return Recipe(STEP.version, settings=settings, inputs=inputs)
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
-
-    for key in tqdm(keys, desc="decision_outcome", unit="target", disable=None, file=sys.stderr):
-        with STEP.writing(project, key) as folder:
-            result = outcome(project, key)
-            write_json(folder / "outcome.json", result)
-            write_json(folder / "metrics.json", flat_metrics(result))
-            write_bytes(folder / "loss.csv", _loss_csv(result).encode())
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        decision = given.read(Decision, "valuation_decision", given.key)
+        scored = {policy: _scored(given, policy) for policy in sorted(decision.policies)}
+        compared = outcome(decision, scored, given.params.decision_outcome)
+        records = (compared, OutcomeMetrics.of(compared), LossTable.of(compared))
+        yield Output(given.key, records)
 
 
 STEP = Step(
     noun="decision_outcome",
-    needs=("evaluation", "valuation_decision"),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        settings=("decision_outcome",),
+        parts=(
+            Part("valuation_decision", (Decision,), same),
+            Part("evaluation", (EvaluationMetrics, ItemsTable), _evaluated),
+        ),
+    ),
+    writes=(Outcome, OutcomeMetrics, LossTable),
     make=_make,
+    version="2",  # 2: says by which policy the decision is
 )

@@ -1,108 +1,156 @@
 """Held-out loss (nats per completion token) and lm-eval accuracy of each adapter.
 
-On the target's test split, which nothing else ever reads. The loss of an item is the negative
-log-likelihood of its completion; with choices, lm-eval counts an item as right when the right
-choice is the likeliest. Where adapters are trained on a reward (GRPO), also the reward of each
-item's greedy completion.
+On the target's test split, which nothing else ever reads, on the device and in the precision of the
+training. The loss of an item is the negative log-likelihood of its completion; with choices,
+lm-eval counts an item as right when the right choice is the likeliest. Where adapters are trained
+on a reward (GRPO), also the reward of each item's greedy completion. Beside it lm-eval scores the
+tasks that `evaluation.tasks` asks for.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from appraise.artifacts import read_table, write_json, write_table
-from appraise.params import Grpo
-from appraise.project import Project, Recipe
-from appraise.steps.lora_adapter import keys
-from appraise.steps.step import Step
+import pandas as pd
+from pydantic import JsonValue
+
+from appraise.examples.example import Example
+from appraise.language_model.scores import Accuracy, as_metrics
+from appraise.language_model.tasks import contents
+from appraise.project import Project
+from appraise.project.keys import target_of
+from appraise.project.reads import Fact, Given, Part, Reads, own_target, same
+from appraise.records.adapter import EvaluationMetrics, ItemsTable, Scores
+from appraise.records.tables import TestSplit
+from appraise.steps.base_model import USED
+from appraise.steps.gradient_sketches import PLACED, PRECISION
+from appraise.steps.progress import Progress
+from appraise.steps.selected_subset import by_policy
+from appraise.steps.step import Keys, Output, Step
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from appraise.language_model.evaluation import Item, Likelihood
+    from appraise.language_model.harness import Tasks
+
+OBJECTIVE = "gradient_sketches.objective"
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    target = key.split("/")[0]
-    inputs = {
-        f"lora_adapter/{key}": project.content("lora_adapter", key),
-        f"target_sets/{target}/test.parquet": project.content(
-            "target_sets", target, file="test.parquet"
-        ),
-        "base_model": project.content("base_model"),
-    }
-    settings, objective = project.params.evaluation.model_dump(mode="json"), _rewarded(project)
-    if objective:
-        settings["objective"] = objective.model_dump(mode="json")
-    return Recipe(STEP.version, settings, inputs)
-
-
-def _rewarded(project: Project) -> Grpo | None:
+def _rewarded(project: Project, _: str) -> JsonValue:
+    """The objective, where it rewards completions; None where it does not matter here."""
     objective = project.params.gradient_sketches.objective
-    return objective if isinstance(objective, Grpo) else None
+    content: JsonValue = objective.model_dump(mode="json") if objective.rewarded else None
+    return content
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
+def _own_tasks(project: Project, _: str) -> JsonValue:
+    """SHA-256 of each folder with tasks of lm-eval."""
+    return dict(contents(project.params.evaluation.tasks, project.root))
 
-    from appraise.language_model import base, evaluation
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    from appraise.language_model import adapters, base, evaluation
+    from appraise.language_model.placement import Placement
     from appraise.language_model.trunk import Trunk
 
-    folder, params = project.open("base_model"), project.params.base_model
-    tokenizer, model = base.load_tokenizer(folder), base.load(folder)
-    trunk, objective = Trunk(model, params.lora), _rewarded(project)
-    for key in keys:
-        adapter = project.open("lora_adapter", key)
-        adapted = evaluation.with_adapter(model, adapter)
-        table = read_table(project.open("target_sets", key.split("/")[0]) / "test.parquet")
-        items = evaluation.items_of(table, tokenizer, params)
-        with tqdm(total=len(items), desc=f"{STEP.noun} {key}", unit="item", file=sys.stderr) as bar:
-            found = evaluation.likelihoods(
-                adapted.get_base_model(), trunk, tokenizer, params.max_length, items, bar.update
-            )
-        rows = table[["id", "component"]].copy()
-        gold = [each[item.gold] for item, each in zip(items, found, strict=True)]
-        rows["nats"] = [one.nats for one in gold]
-        rows["tokens"] = [one.tokens for one in gold]
-        rows["correct"] = None
-        if project.params.evaluation.lm_eval:
-            for component, result in evaluation.accuracies(items, found).items():
-                rows.loc[rows["component"] == component, "correct"] = list(result.correct)
-        rows["correct"] = rows["correct"].astype("boolean")
-        if objective:
-            asked: list[Any] = table.to_dict("records")
-            with tqdm(total=len(asked), desc=f"{STEP.noun} {key}, rewards", file=sys.stderr) as bar:
-                rows["reward"] = evaluation.rewards(
-                    adapted.get_base_model(), tokenizer, params, objective, asked, bar.update
-                )
-        with STEP.writing(project, key) as written:
-            write_table(written / "items.parquet", rows)
-            parts = {str(name): _metrics(part) for name, part in rows.groupby("component")}
-            write_json(written / "metrics.json", {**_metrics(rows), "components": parts})
+    first = partitions[0]
+    folder, params = first.folder("base_model"), first.params.base_model
+    sketches, tokenizer = first.params.gradient_sketches, base.load_tokenizer(folder)
+    model = base.load(folder, Placement.of(sketches.device, sketches.dtype))
+    trunk, tasks = Trunk(model, params.lora), _tasks(first)
+    for given in partitions:
+        adapter = given.folder("lora_adapter", given.key)
+        adapted = adapters.with_trained_adapter(model, adapter)
+        tuned = adapted.get_base_model()
+        examples = given.read(TestSplit, "target_sets", target_of(given.key)).all()
+        items = evaluation.items_of(examples, tokenizer, params)
+        progress.count(len(items), "item", given.key)
+        answers = evaluation.likelihoods(
+            tuned, trunk, tokenizer, params.max_length, items, progress.step
+        )
+        rows = _rows(examples, items, answers, given.params.evaluation.lm_eval)
+        reward = sketches.objective.rewarding(tuned, tokenizer, params)
+        if reward is not None:
+            progress.count(len(examples), "item", f"{given.key}, rewards")
+            rows["reward"] = evaluation.rewards(reward, examples, progress.step)
+        scores = None if tasks is None else tasks.scores(tuned, tokenizer, params.chat)
+        metrics = EvaluationMetrics(
+            **vars(_scores(rows)),
+            components={str(name): _scores(part) for name, part in rows.groupby("component")},
+            tasks=None if scores is None else as_metrics(scores),
+        )
+        yield Output(given.key, (ItemsTable(rows), metrics))
         model = adapted.unload()
 
 
-def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
-    """Loss, accuracy (None where lm-eval was not run) and, where there is one, reward of items."""
-    from appraise.language_model.evaluation import accuracy_of
+def _tasks(given: Given) -> Tasks | None:
+    """lm-eval's tasks that were asked for, with their data; None without any."""
+    settings = given.params.evaluation
+    if not settings.tasks:
+        return None
+    from appraise.language_model.harness import Tasks
 
+    return Tasks(settings.tasks, given.root, settings.limit)
+
+
+def _rows(
+    examples: Sequence[Example],
+    items: Sequence[Item],
+    answers: Sequence[tuple[Likelihood, ...]],
+    lm_eval: bool,
+) -> pd.DataFrame:
+    """A row for each item: the right answer's likelihood and, by lm-eval, whether it is chosen."""
+    gold = [each[item.gold] for item, each in zip(items, answers, strict=True)]
+    rows = pd.DataFrame(
+        {
+            "id": [example.id for example in examples],
+            "component": [example.component for example in examples],
+            "nats": [answer.nats for answer in gold],
+            "tokens": [answer.tokens for answer in gold],
+            "correct": None,
+        }
+    )
+    if lm_eval:
+        from appraise.language_model.harness import accuracies
+
+        for component, result in accuracies(items, answers).items():
+            rows.loc[rows["component"] == component, "correct"] = list(result.correct)
+    return rows.astype({"correct": "boolean"})
+
+
+def _scores(rows: pd.DataFrame) -> Scores:
+    """Loss, accuracy (None where lm-eval was not run) and, where there is one, reward of items."""
     correct = rows["correct"].dropna()
-    scored = accuracy_of([bool(one) for one in correct]) if len(correct) else None
-    return {
-        "loss": float(rows["nats"].sum() / rows["tokens"].sum()),
-        "tokens": int(rows["tokens"].sum()),
-        "items": len(rows),
-        "accuracy": scored.accuracy if scored else None,
-        "accuracy_stderr": scored.stderr if scored else None,
-        **({"reward": float(rows["reward"].mean())} if "reward" in rows else {}),
-    }
+    counted = Accuracy.of([bool(right) for right in correct]) if len(correct) else None
+    return Scores(
+        loss=float(rows["nats"].sum() / rows["tokens"].sum()),
+        tokens=int(rows["tokens"].sum()),
+        items=len(rows),
+        accuracy=None if counted is None else counted.accuracy,
+        accuracy_stderr=None if counted is None else counted.stderr,
+        reward=float(rows["reward"].mean()) if "reward" in rows else None,
+    )
 
 
 STEP = Step(
     noun="evaluation",
-    needs=("lora_adapter", "target_sets", "base_model"),
     partitions="target/policy",
-    keys=keys,
-    recipe=_recipe,
+    keys=Keys(by_policy),
+    reads=Reads(
+        settings=("evaluation", *USED),
+        parts=(
+            Part("lora_adapter", keys=same),
+            Part("target_sets", (TestSplit,), own_target),
+            Part("base_model"),
+        ),
+        facts=(
+            PRECISION,
+            Fact("objective", _rewarded, settings=(OBJECTIVE,)),
+            Fact("own_tasks", _own_tasks, settings=("evaluation.tasks",)),
+        ),
+        how=(*PLACED, OBJECTIVE),
+    ),
+    writes=(ItemsTable, EvaluationMetrics),
     make=_make,
+    version="2",  # 2: on the device and in the precision of the training
 )

@@ -13,162 +13,177 @@ What is done of a dataset is kept: a run that was killed goes on where it stoppe
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from appraise.artifacts import read_json, sha256_json, table_batches, write_json
+from pydantic import JsonValue
+
 from appraise.errors import ArtifactError
 from appraise.examples.splits import seeded_rank
-from appraise.project import SET_ASIDE, Project, Recipe
-from appraise.steps import step
-from appraise.steps.near_copies import SUMMARY, copied_rows
-from appraise.steps.step import Step
+from appraise.project import Project
+from appraise.project.reads import Fact, Given, Part, Reads, same
+from appraise.records.offers import Offers
+from appraise.records.set_aside import WhySetAside
+from appraise.records.sketch import Sketch
+from appraise.records.tables import DatasetExamples
+from appraise.settings.sketches import precision
+from appraise.steps.base_model import USED
+from appraise.steps.near_copies import copied_of, copied_rows
+from appraise.steps.progress import Progress
+from appraise.steps.step import Keys, Output, Step
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from appraise.language_model.sketcher import Order, Sketched, Sketcher
 
-    from appraise.language_model.sketcher import Order, Sketch, Sketcher
-
-
-def chosen(ids: Sequence[str], count: int, seed: int) -> list[str]:
-    """The examples that valuation may look at: the first in the order of SHA-256(seed, id)."""
-    return sorted(ids, key=lambda one: seeded_rank(one, seed))[:count]
+DATASETS = "auxiliary_datasets"
+SECTION = "gradient_sketches"
+READ = 65_536  # examples in memory at once
 
 
 def usable(project: Project) -> list[str]:
     """The datasets that were not set aside when they came in."""
-    datasets = step("auxiliary_datasets").keys(project)
-    return [key for key in datasets if project.set_aside("auxiliary_datasets", key) is None]
+    ids = (offer.id for offer in project.read(Offers, "offers").offers)
+    return [name for name in ids if project.set_aside(DATASETS, name) is None]
 
 
-def _originals(project: Project, key: str, path: Path) -> tuple[list[str], int]:
-    """Ids of the examples that nobody had before, and how many there are in all."""
-    ids = [str(one) for table in table_batches(path, ["id"], 65536) for one in table["id"]]
-    copied = set(copied_rows(project, key))
-    return [one for one in ids if one not in copied], len(ids)
-
-
-def _copied(project: Project, key: str) -> dict[str, int]:
-    """How many rows each earlier dataset has, most first."""
-    found: dict[str, int] = read_json(project.open("near_copies") / SUMMARY)[key]["of"]
-    return found
-
-
-def _recipe(project: Project, key: str) -> Recipe:
-    file = "examples.parquet"
-    inputs = {
-        f"auxiliary_datasets/{key}/{file}": project.content("auxiliary_datasets", key, file=file),
-        "base_model": project.content("base_model"),
-    }
-    # Of the near copies only this dataset's own: those of others leave it alone.
-    settings = {
-        **deciding(project),
-        "min_examples": project.params.auxiliary_datasets.min_examples,
-        "copied": sha256_json(copied_rows(project, key)),
-    }
-    return Recipe(STEP.version, settings, inputs)
-
-
-def deciding(project: Project) -> dict[str, Any]:
-    """The settings that decide a sketch: not the device, nor those of vectors not made."""
+def _precision(project: Project, _: str) -> str:
     settings = project.params.gradient_sketches
-    unused = {"device"} | ({"task_vectors"} if settings.vectors == "gradients" else set())
-    return settings.model_dump(mode="json", exclude=unused)
+    return precision(settings.device, settings.dtype)
 
 
-def _orders(project: Project, keys: Sequence[str]) -> list[Order]:
-    """What is to be sketched of each dataset; those without enough of their own are set aside."""
+def _task_vectors(project: Project, _: str) -> JsonValue:
+    """How task vectors are made; None where gradients are."""
+    settings = project.params.gradient_sketches
+    if settings.vectors == "gradients":
+        return None
+    content: JsonValue = settings.task_vectors.model_dump(mode="json")
+    return content
+
+
+PLACED = (f"{SECTION}.device", f"{SECTION}.dtype")  # where a model is, and in which precision
+PRECISION = Fact("precision", _precision, settings=PLACED)
+# What every sketch is made by, a dataset's or a target's.
+MADE_BY = Reads(
+    settings=(
+        *(
+            f"{SECTION}.{name}"
+            for name in (
+                "objective", "vectors", "dimension", "distortion", "projection", "max_rows", "seed",
+            )
+        ),
+        *USED,
+    ),
+    parts=(Part("base_model"),),
+    facts=(PRECISION, Fact("task_vectors", _task_vectors, settings=(f"{SECTION}.task_vectors",))),
+    how=(*PLACED, f"{SECTION}.task_vectors"),
+)  # fmt: skip
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    orders = []
+    for given in partitions:
+        order = _order(given)
+        if isinstance(order, WhySetAside):
+            yield Output(given.key, (order,))
+        else:
+            orders.append(order)
+    for made in sketched(partitions[0], orders, progress) if orders else ():
+        reason = _unusable(made)
+        record = made.sketch if reason is None else WhySetAside(reason=reason)
+        yield Output(made.order.key, (record,), made.measured, written=made.forget)
+
+
+def _order(given: Given) -> Order | WhySetAside:
+    """What is to be sketched of a dataset; one without enough of its own is set aside."""
     from appraise.language_model.sketcher import Order
 
-    settings = project.params.gradient_sketches
-    least, orders = project.params.auxiliary_datasets.min_examples, []
-    for key in keys:
-        path = project.open("auxiliary_datasets", key) / "examples.parquet"
-        originals, rows = _originals(project, key, path)
-        if len(originals) < least:
-            _set_aside(project, key, rows, len(originals))
-            continue
-        ids = chosen(originals, settings.preview, settings.seed)
-        work = sha256_json(_recipe(project, key).as_json())
-        wanted = None if len(ids) == rows else frozenset(ids)
-        partial = project.partial(STEP.noun, key)
-        orders.append(Order(key, path, wanted, len(ids), work, partial))
-    return orders
+    settings, least = given.params.gradient_sketches, given.params.auxiliary_datasets.min_examples
+    table = given.read(DatasetExamples, DATASETS, given.key)
+    ids = [example.id for batch in table.batches(READ) for example in batch]
+    copied = set(given.fact("copied"))
+    originals = [name for name in ids if name not in copied]
+    if len(originals) < least:
+        return _too_few(given, len(ids), len(originals), least)
+    chosen = sorted(originals, key=lambda name: seeded_rank(name, settings.seed))
+    chosen = chosen[: settings.preview]
+    wanted = None if len(chosen) == len(ids) else frozenset(chosen)
+    return Order(given.key, table.path, wanted, len(chosen), given.work, given.partial)
 
 
-def sketched(project: Project, orders: Sequence[Order], noun: str) -> Iterator[Sketch]:
+def _too_few(given: Given, rows: int, left: int, least: int) -> WhySetAside:
+    """Not enough of it is its own: say whose it is."""
+    of = [f"{count} of {name}" for name, count in given.fact("copied_of")[:3]]
+    return WhySetAside(
+        reason=(
+            f"expected at least {least} examples that nobody offered before, found {left} of "
+            f"{rows}; the others are copies, or nearly, of rows that were there first: "
+            f"{', '.join(of)}"
+        )
+    )
+
+
+def sketched(given: Given, orders: Sequence[Order], progress: Progress) -> Iterator[Sketched]:
     """Sketch them one after the other under a bar that says how long it will take.
+
+    Args:
+        given: of any of the partitions.
 
     Raises:
         ArtifactError: the disk has no room for all of them; nothing was computed.
     """
-    from tqdm import tqdm
+    sketcher, tokens = _sketcher(given), 0
+    check_room(given.root, [sketcher.stored(order) for order in orders], progress)
+    progress.count(sum(order.count for order in orders), "example")
 
-    sketcher = _sketcher(project)
-    _check_room(project, [sketcher.stored(order) for order in orders], noun)
-    total = sum(order.count for order in orders)
-    with tqdm(total=total, desc=noun, unit="example", file=sys.stderr, smoothing=0.02) as bar:
-        tokens = 0
+    def done(key: str, examples: int, more: int | None) -> None:
+        nonlocal tokens
+        if more is None:
+            progress.skip(examples)
+            return
+        tokens += more
+        speed = tokens / max(progress.elapsed, 1e-9)
+        progress.step(examples, f"{key}, {speed:.0f} tokens/s")
 
-        def progress(key: str, examples: int, more: int | None) -> None:
-            nonlocal tokens
-            if more is None:  # done by a run that was stopped: no measure of this one's speed
-                bar.initial, bar.n = bar.initial + examples, bar.n + examples
-                bar.last_print_n += examples
-                return
-            tokens += more
-            speed = tokens / max(bar.format_dict["elapsed"], 1e-9)
-            bar.set_postfix_str(f"{key}, {speed:.0f} tokens/s", refresh=False)
-            bar.update(examples)
-
-        yield from sketcher.sketch(orders, progress)
+    yield from sketcher.sketch(orders, done)
 
 
-def _check_room(project: Project, sizes: Sequence[int], noun: str) -> None:
-    """Say what the sketches will take, before hours are spent on what cannot be written."""
+def check_room(root: Path, sizes: Sequence[int], progress: Progress) -> None:
+    """Say what the sketches will take, before hours are spent on what cannot be written.
+
+    Raises:
+        ArtifactError: the disk has no room for them.
+    """
     needed = sum(sizes) + max(sizes, default=0)  # a dataset's rows are there twice for a moment
-    free = shutil.disk_usage(project.root).free
+    free = shutil.disk_usage(root).free
     if needed > free:
         raise ArtifactError(
-            f"{noun}: expected room for {needed / 1e6:,.1f} MB of sketches, found "
+            f"{progress.noun}: expected room for {needed / 1e6:,.1f} MB of sketches, found "
             f"{free / 1e6:,.1f} MB free; make room, or lower dimension or max_rows of "
             "gradient_sketches in params.yaml"
         )
-    print(f"{noun}: {len(sizes)} to make, {sum(sizes) / 1e6:,.1f} MB", file=sys.stderr)
+    progress.say(f"{len(sizes)} to make, {sum(sizes) / 1e6:,.1f} MB")
 
 
-def _sketcher(project: Project) -> Sketcher:
-    if project.params.gradient_sketches.vectors == "task_vectors":
-        from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
-
-        return TaskVectorSketcher(project)
+def _sketcher(given: Given) -> Sketcher:
     from appraise.language_model.sketcher import Sketcher
+    from appraise.language_model.task_vector_sketcher import TaskVectorSketcher
 
-    return Sketcher(project)
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    orders = _orders(project, keys)
-    for made in sketched(project, orders, STEP.noun) if orders else ():
-        with STEP.writing(project, made.order.key, made.measured) as folder:
-            reason = _unusable(made)
-            if reason is None:
-                made.write(folder)
-            else:
-                write_json(folder / SET_ASIDE, {"reason": reason})
-        made.forget()
+    settings = given.params.gradient_sketches
+    kind = TaskVectorSketcher if settings.vectors == "task_vectors" else Sketcher
+    return kind(given.folder("base_model"), given.params.base_model, settings, settings.objective)
 
 
-def _unusable(made: Sketch) -> str | None:
+def _unusable(made: Sketched) -> str | None:
     """Why a dataset's sketch cannot stand for it, or None."""
-    lost, long = len(made.meta["dropped_not_finite"]), len(made.meta["too_long"])
-    if 2 * made.kept < made.asked or len(made.arrays["rows"]) < 2:
+    meta = made.sketch.meta
+    lost, long = len(meta.dropped_not_finite), len(meta.too_long)
+    if 2 * made.kept < made.asked or len(made.sketch.rows) < 2:
         return (
             f"expected finite gradients of {made.asked} examples, found {made.kept} "
             f"({lost} not finite, {long} too long for base_model.max_length)"
         )
-    if made.meta["no_signal"] == made.kept:
+    if meta.no_signal == made.kept:
         return (
             f"expected a gradient of some example, found none of {made.kept}: every group of "
             "completions had equal rewards; take more generations or easier prompts"
@@ -176,24 +191,21 @@ def _unusable(made: Sketch) -> str | None:
     return None
 
 
-def _set_aside(project: Project, key: str, rows: int, left: int) -> None:
-    """Not enough of it is its own: say whose it is."""
-    of = [f"{count} of {name}" for name, count in list(_copied(project, key).items())[:3]]
-    reason = (
-        f"expected at least {project.params.auxiliary_datasets.min_examples} examples that nobody "
-        f"offered before, found {left} of {rows}; the others are copies, or nearly, of rows that "
-        f"were there first: {', '.join(of)}"
-    )
-    with STEP.writing(project, key) as folder:
-        write_json(folder / SET_ASIDE, {"reason": reason})
-
-
 STEP = Step(
     noun="gradient_sketches",
-    needs=("auxiliary_datasets", "near_copies", "base_model"),
     partitions="dataset",
-    keys=usable,
-    recipe=_recipe,
+    keys=Keys(usable, nouns=("offers", DATASETS)),
+    reads=MADE_BY
+    | Reads(
+        settings=(f"{SECTION}.preview", "auxiliary_datasets.min_examples"),
+        parts=(Part(DATASETS, (DatasetExamples,), same),),
+        # Of the near copies only this dataset's own: those of others leave it alone.
+        facts=(
+            Fact("copied", copied_rows, nouns=("near_copies",), large=True),
+            Fact("copied_of", copied_of, nouns=("near_copies",)),
+        ),
+    ),
+    writes=(Sketch, WhySetAside),
     make=_make,
-    version="2",  # 2: packed, with norms and distortion; objectives and task vectors
+    version="3",  # 3: without the mean; 2: packed, with norms and distortion; objectives
 )

@@ -1,141 +1,163 @@
 """A LoRA adapter trained on each policy's subset, in PEFT's own layout.
 
 Every policy starts from the same A and B = 0 and trains for the same number of steps, by the
-objective that the datasets were valued for (`gradient_sketches.objective`), on a mix of the
-target's training split and, in equal parts, the datasets bought. A policy that buys nothing,
-with no target data in the mix, gives the initialisation itself: the base model.
+objective that the datasets were valued for (`gradient_sketches.objective`) and in the same
+precision, on a mix of the target's training split and, in equal parts, the datasets bought. A
+policy that buys nothing, with no target data in the mix, gives the initialisation itself: the base
+model.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from appraise.artifacts import read_json, read_table, write_json
 from appraise.errors import ModelError
-from appraise.params import BaseModelParams, LoraAdapterParams
-from appraise.project import Project, Recipe
-from appraise.steps.step import Step
+from appraise.examples.example import Example
+from appraise.language_model.mixes import TARGET, mix_of
+from appraise.language_model.prompts import fits
+from appraise.policies import POLICIES
+from appraise.project import Project
+from appraise.project.keys import name_of, target_of
+from appraise.project.reads import Fact, Given, Part, Reads
+from appraise.records.adapter import AdapterTraining
+from appraise.records.subset import Subset
+from appraise.records.tables import DatasetExamples, ExampleTable, TrainSplit
+from appraise.settings.model import BaseModelParams
+from appraise.steps.base_model import USED
+from appraise.steps.gradient_sketches import PLACED, PRECISION
+from appraise.steps.progress import Progress
+from appraise.steps.selected_subset import by_policy
+from appraise.steps.step import Keys, Output, Step
+
+if TYPE_CHECKING:
+    from appraise.language_model.protocols import AdaptedModel, Tokenizer
+
+DATASETS = "auxiliary_datasets"
 
 
-def keys(project: Project) -> list[str]:
-    """target/policy for every target and every policy that means something here."""
-    policies = project.params.policies()
-    return sorted(f"{t}/{policy}" for t in project.params.target_sets for policy in policies)
+@dataclass(frozen=True)
+class _Adapter:
+    """The weights of a trained adapter."""
+
+    adapted: AdaptedModel
+
+    def write(self, folder: Path) -> None:
+        from appraise.language_model.adapters import save
+
+        save(self.adapted, folder)
 
 
-def _subset(project: Project, key: str) -> list[str]:
-    return list(read_json(project.open("selected_subset", key) / "subset.json")["datasets"])
+def _datasets(project: Project, key: str) -> list[str]:
+    """What the policy buys: of the subset only this, so that another price trains nothing."""
+    return sorted(project.read(Subset, "selected_subset", key).datasets)
 
 
 def _target_share(project: Project, key: str) -> float:
-    return 0.0 if key.endswith("/none") else project.params.lora_adapter.target_share
+    mixes = POLICIES[name_of(key)].mixes_target_data
+    return project.params.lora_adapter.target_share if mixes else 0.0
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    subset = _subset(project, key)
-    file = "examples.parquet"
-    inputs = {
-        f"auxiliary_datasets/{d}/{file}": project.content("auxiliary_datasets", d, file=file)
-        for d in subset
-    }
-    inputs["base_model"] = project.content("base_model")
-    if _target_share(project, key) > 0:
-        target = key.split("/")[0]
-        train = project.content("target_sets", target, file="train.parquet")
-        inputs[f"target_sets/{target}/train.parquet"] = train
-    settings = {
-        **project.params.lora_adapter.model_dump(mode="json"),
-        "objective": project.params.gradient_sketches.objective.model_dump(mode="json"),
-        "datasets": sorted(subset),
-    }
-    return Recipe(STEP.version, settings, inputs)
+def _target_data(project: Project, key: str) -> list[str]:
+    return [target_of(key)] if _target_share(project, key) > 0 else []
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
-
-    from appraise.language_model import base, training
-    from appraise.language_model.sketcher import placement
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    from appraise.language_model import adapters, base, training
+    from appraise.language_model.placement import Placement
     from appraise.language_model.trunk import Trunk
 
-    folder, params = project.open("base_model"), project.params.base_model
-    sketches = project.params.gradient_sketches
+    first = partitions[0]
+    folder, params = first.folder("base_model"), first.params.base_model
+    sketches = first.params.gradient_sketches
     tokenizer, a = base.load_tokenizer(folder), base.read_lora(folder)
-    model = base.load(folder, *placement(sketches.device, sketches.dtype))
-    trunk, fitting = Trunk(model, params.lora), cache(partial(_fitting, tokenizer, params))
-    for key in keys:
-        settings = project.params.lora_adapter.model_copy(
-            update={"target_share": _target_share(project, key)}
+    model = base.load(folder, Placement.of(sketches.device, sketches.dtype))
+    trunk, pools = Trunk(model, params.lora), _Pools(tokenizer, progress)
+    for given in partitions:
+        settings = given.params.lora_adapter.model_copy(
+            update={"target_share": given.fact("target_share")}
         )
-        batches = _batches(project, key, settings, fitting)
-        adapted = training.with_adapter(model, params.lora, a)
-        bar = tqdm(
-            total=len(batches),
-            desc=f"{STEP.noun} {key}",
-            unit="step",
-            file=sys.stderr,
-            disable=not batches,
+        mix = mix_of(pools.of(given), settings)
+        adapted = adapters.with_adapter(model, params.lora, a)
+        progress.count(0 if mix is None else settings.steps, "step", given.key)
+        done = training.train(
+            adapted, trunk, tokenizer, mix, sketches.objective, params, settings, progress.step
         )
-        with bar, STEP.writing(project, key) as written:
-            done = training.train(
-                adapted, trunk, tokenizer, batches, sketches.objective, params, settings, bar.update
-            )
-            training.save(adapted, written)
-            write_json(written / "training.json", {"steps": len(batches), **asdict(done)})
+        yield Output(given.key, (_Adapter(adapted), AdapterTraining(**asdict(done))))
         model = adapted.unload().eval().requires_grad_(False)
 
 
-def _batches(
-    project: Project, key: str, settings: LoraAdapterParams, fitting: Callable[..., list[Any]]
-) -> list[list[tuple[str, Any]]]:
-    """The rows of each step, each with the name of its dataset."""
-    from appraise.language_model.training import TARGET, plan
+class _Pools:
+    """The examples that mixes may draw, each dataset read and measured once."""
 
-    tables = {
-        dataset: fitting(dataset, project.open("auxiliary_datasets", dataset) / "examples.parquet")
-        for dataset in _subset(project, key)
-    }
-    sizes = {dataset: len(table) for dataset, table in tables.items()}
-    if settings.target_share > 0:
-        target = key.split("/")[0]
-        tables[TARGET] = fitting(TARGET, project.open("target_sets", target) / "train.parquet")
-    sequence = plan(sizes, len(tables.get(TARGET, ())), settings)
-    rows = [(dataset, tables[dataset][number]) for dataset, number in sequence]
-    size = settings.batch_size
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    def __init__(self, tokenizer: Tokenizer, progress: Progress) -> None:
+        self._tokenizer, self._progress = tokenizer, progress
+        self._fitting: dict[Path, list[Example]] = {}
+
+    def of(self, given: Given) -> dict[str, list[Example]]:
+        """By the names of their datasets, the target's under `target`."""
+        tables: dict[str, ExampleTable] = {
+            name: given.read(DatasetExamples, DATASETS, name) for name in given.fact("datasets")
+        }
+        for target in given.keys("target_sets"):
+            tables[TARGET] = given.read(TrainSplit, "target_sets", target)
+        return {name: self._read(given, name, table) for name, table in tables.items()}
+
+    def _read(self, given: Given, name: str, table: ExampleTable) -> list[Example]:
+        if table.path not in self._fitting:
+            base = given.params.base_model
+            kept = fitting(self._tokenizer, base, name, table.all(), self._progress)
+            self._fitting[table.path] = kept
+        return self._fitting[table.path]
 
 
-def _fitting(tokenizer: Any, params: BaseModelParams, name: str, path: Path) -> list[Any]:
-    """Of a dataset, or of the target, the rows whose completions leave room for their prompts.
+def fitting(
+    tokenizer: Tokenizer,
+    base: BaseModelParams,
+    name: str,
+    examples: Sequence[Example],
+    progress: Progress,
+) -> list[Example]:
+    """The examples of a dataset whose completions leave room for their prompts.
 
     Lengths were checked when the data came in, but a chat format adds tokens of its own. How many
-    rows are left out is told.
-    """
-    from appraise.language_model.objectives import fits
+    are left out is printed.
 
-    rows: list[Any] = read_table(path).to_dict("records")
-    fitting = [row for row in rows if fits(tokenizer, params, row)]
-    if rows and not fitting:
+    Raises:
+        ModelError: none of them fits.
+    """
+    kept = [each for each in examples if fits(tokenizer, base, each)]
+    if examples and not kept:
         raise ModelError(
-            f"{STEP.noun}: expected rows of {name} of at most {params.max_length} "
-            f"tokens, found none among {len(rows)}; raise base_model.max_length"
+            f"lora_adapter: expected rows of {name} of at most {base.max_length} tokens, "
+            f"found none among {len(examples)}; raise base_model.max_length"
         )
-    if len(fitting) < len(rows):
-        print(f"{STEP.noun}: {len(rows) - len(fitting)} rows of {name} too long", file=sys.stderr)
-    return fitting
+    if len(kept) < len(examples):
+        progress.say(f"{len(examples) - len(kept)} rows of {name} too long")
+    return kept
 
 
 STEP = Step(
     noun="lora_adapter",
-    needs=("selected_subset", "auxiliary_datasets", "target_sets", "base_model"),
     partitions="target/policy",
-    keys=keys,
-    recipe=_recipe,
+    keys=Keys(by_policy),
+    reads=Reads(
+        settings=("lora_adapter", "gradient_sketches.objective", *USED),
+        parts=(
+            Part(DATASETS, (DatasetExamples,), _datasets),
+            Part("target_sets", (TrainSplit,), _target_data),
+            Part("base_model"),
+        ),
+        facts=(
+            Fact("datasets", _datasets, nouns=("selected_subset",)),
+            Fact("target_share", _target_share, settings=("lora_adapter.target_share",)),
+            PRECISION,
+        ),
+        how=PLACED,
+    ),
+    writes=(AdapterTraining,),
     make=_make,
-    version="2",  # 2: trained by TRL, by the objective of the sketches
+    version="3",  # 3: the precision is in the recipe; 2: trained by TRL, by the objective
 )

@@ -7,123 +7,108 @@ of their value split, which is what a seller may have seen.
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from appraise.artifacts import read_table, write_json, write_table
-from appraise.examples.near_copies import LETTERS, NearCopy, Row, near_copies
-from appraise.project import Project, Recipe
-from appraise.steps.auxiliary_datasets import STEP as AUXILIARY_DATASETS
-from appraise.steps.offers import read_offers
-from appraise.steps.step import Step, each_target, whole
+from appraise.examples.example import Example
+from appraise.examples.near_copies import NearCopy, near_copies, whose
+from appraise.project import Project
+from appraise.project.reads import Fact, Given, Part, Reads, all_targets
+from appraise.records.copies import Copied, CopiesSummary, CopiesTable
+from appraise.records.offers import Offers
+from appraise.records.tables import DatasetExamples, ValueSplit
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, whole
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-COPIES, SUMMARY = "copies.parquet", "copies.json"
 _TARGET = "target:"
-_EXAMPLES, _VALUE = "examples.parquet", "value.parquet"
+_DATASETS, _TARGETS = "auxiliary_datasets", "target_sets"
 
 
-def in_order(project: Project) -> list[str]:
+def in_order(project: Project, _: str = "") -> list[str]:
     """The datasets that were not set aside when they came in, in the order of registration."""
-    return [
-        key
-        for key in read_offers(project).order
-        if project.set_aside(AUXILIARY_DATASETS.noun, key) is None
-    ]
+    order = project.read(Offers, "offers").order
+    return [key for key in order if project.set_aside(_DATASETS, key) is None]
 
 
 def copied_rows(project: Project, dataset: str) -> list[str]:
     """Ids of the rows of a dataset that others had first, sorted."""
-    path, content = project.open(STEP.noun) / COPIES, project.content(STEP.noun, file=COPIES)
-    return _copied(path, content).get(dataset, [])
+    folder = project.open("near_copies", files=[CopiesTable.FILE])
+    content = project.content("near_copies", file=CopiesTable.FILE)
+    return _copied(folder, content).get(dataset, [])
 
 
 @lru_cache(maxsize=8)
-def _copied(path: Path, content: str) -> dict[str, list[str]]:  # noqa: ARG001 (a part of the key)
-    table = read_table(path)
-    return {str(name): sorted(group["row"]) for name, group in table.groupby("dataset")}
+def _copied(folder: Path, content: str) -> dict[str, list[str]]:  # noqa: ARG001 (content is a key)
+    return CopiesTable.read(folder).by_dataset
 
 
-def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    settings = {
-        "near_copies": project.params.near_copies.model_dump(mode="json"),
-        "order": in_order(project),
-        "letters": LETTERS,
-    }
-    inputs = {}
-    for name in in_order(project):
-        content = project.content(AUXILIARY_DATASETS.noun, name, file=_EXAMPLES)
-        inputs[f"{AUXILIARY_DATASETS.noun}/{name}/{_EXAMPLES}"] = content
-    for target in each_target(project):
-        content = project.content("target_sets", target, file=_VALUE)
-        inputs[f"target_sets/{target}/{_VALUE}"] = content
-    return Recipe(STEP.version, settings, inputs)
+def copied_of(project: Project, dataset: str) -> list[tuple[str, int]]:
+    """Whose rows a dataset has, and how many; most first."""
+    return project.read(CopiesSummary, "near_copies")[dataset].most_first()
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    import pandas as pd
-    from tqdm import tqdm
-
-    params, names = project.params.near_copies, in_order(project)
-    for key in keys:
-        with STEP.writing(project, key) as folder:
-            found: dict[str, list[NearCopy]] = {}
-            if params.similarity is not None:
-                everything = tqdm(
-                    _everything(project, names), desc=STEP.noun, unit="set", file=sys.stderr,
-                    disable=None, total=len(names) + len(each_target(project)),
-                )  # fmt: skip
-                found = dict(near_copies(everything, params.similarity))
-            rows = [
-                (name, one.row, one.of, one.of_row, one.similarity)
-                for name in names
-                for one in found.get(name, ())
-            ]
-            columns = ["dataset", "row", "of", "of_row", "similarity"]
-            table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[:4], str))
-            write_table(folder / COPIES, table.astype({"similarity": float}))
-            write_json(folder / SUMMARY, _summary(project, names, table))
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    for given in partitions:
+        names, sizes = given.keys(_DATASETS), dict[str, int]()
+        progress.count(len(names) + len(given.keys(_TARGETS)), "set")
+        everything = _everything(given, sizes, progress)
+        similarity = given.params.near_copies.similarity
+        if similarity is None:
+            copies: dict[str, list[NearCopy]] = {name: [] for name, _ in everything}
+        else:
+            copies = dict(near_copies(everything, similarity))
+        yield Output(given.key, (_table(names, copies), _summary(sizes, names, copies)))
 
 
-def _everything(project: Project, names: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
-    """Targets first, then the datasets in the order of registration."""
-    for target in each_target(project):
-        table = read_table(project.open("target_sets", target) / _VALUE)
-        yield f"{_TARGET}{target}", _rows(table)
-    for name in names:
-        yield name, _rows(read_table(project.open(AUXILIARY_DATASETS.noun, name) / _EXAMPLES))
+def _everything(
+    given: Given, sizes: dict[str, int], progress: Progress
+) -> Iterator[tuple[str, Sequence[Example]]]:
+    """Targets first, then the datasets as they were registered; `sizes` is filled on the way."""
+    for target in given.keys(_TARGETS):
+        progress.step()
+        yield f"{_TARGET}{target}", given.read(ValueSplit, _TARGETS, target).all()
+    for name in given.keys(_DATASETS):
+        progress.step()
+        examples = given.read(DatasetExamples, _DATASETS, name).all()
+        sizes[name] = len(examples)
+        yield name, examples
 
 
-def _rows(table: pd.DataFrame) -> list[Row]:
-    columns = (table[name].astype(str) for name in ("id", "prompt", "completion"))
-    return [Row(*values) for values in zip(*columns, strict=True)]
+def _table(names: Sequence[str], copies: Mapping[str, Sequence[NearCopy]]) -> CopiesTable:
+    return CopiesTable.of_rows(
+        [
+            (name, copy.row, copy.of, copy.of_row, copy.similarity)
+            for name in names
+            for copy in copies[name]
+        ]
+    )
 
 
-def _summary(project: Project, names: Sequence[str], table: pd.DataFrame) -> dict[str, Any]:
+def _summary(
+    sizes: Mapping[str, int], names: Sequence[str], copies: Mapping[str, Sequence[NearCopy]]
+) -> CopiesSummary:
     """For each dataset how many rows it has, and how many of them each earlier one has."""
-    summary = {}
-    for name in names:
-        examples = read_table(project.open(AUXILIARY_DATASETS.noun, name) / _EXAMPLES)
-        of = Counter(table.loc[table["dataset"] == name, "of"])
-        summary[name] = {
-            "rows": len(examples),
-            "copied": sum(of.values()),
-            "of": {one: of[one] for one in sorted(of, key=lambda one: (-of[one], one))},
+    return CopiesSummary(
+        datasets={
+            name: Copied(rows=sizes[name], copied=len(copies[name]), of=whose(copies[name]))
+            for name in names
         }
-    return summary
+    )
 
 
 STEP = Step(
     noun="near_copies",
-    needs=("auxiliary_datasets", "target_sets", "offers"),
     partitions="",
     keys=whole,
-    recipe=_recipe,
+    reads=Reads(
+        settings=("near_copies",),
+        parts=(
+            Part(_DATASETS, (DatasetExamples,), in_order),
+            Part(_TARGETS, (ValueSplit,), all_targets),
+        ),
+        facts=(Fact("order", in_order, nouns=("offers", _DATASETS), large=True),),
+    ),
+    writes=(CopiesTable, CopiesSummary),
     make=_make,
 )

@@ -7,111 +7,35 @@ accepted, is set aside with its reason, before any of its data is read; the othe
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from appraise import licences
-from appraise.artifacts import read_json, sha256_file, write_json
-from appraise.errors import ArtifactError, OfferError
+from appraise.errors import OfferError
+from appraise.examples import licences
 from appraise.examples.sources import SourceError, kind, source_sha256
 from appraise.examples.templates import RowTemplates
-from appraise.params import Name, Source, describe
-from appraise.project import Project, Recipe
-from appraise.steps.step import Step, whole
+from appraise.project import Project
+from appraise.project.reads import Given, Reads
+from appraise.records.offers import Offer, Offers
+from appraise.settings.section import describe
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, whole
 
 _FIRST_DAY = datetime.date.min
-_HEX = r"^[0-9a-f]{64}$"
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
-class Offer(Source):
-    """A dataset that a provider offers.
-
-    Attributes:
-        id: our name for it: lower case letters, digits and underscores.
-        licence: SPDX expression, or NOASSERTION where the terms are not known.
-        price: in the pool's currency.
-        registered: day from which it was on offer; of two with the same rows the earlier one has
-            them. Offers without a day come before all others, in the order of the pool's file.
-        bundle: name of what it is sold with; all offers of one name are bought, or none.
-        excludes: ids of datasets that are not sold to the same buyer.
-        sha256: of the bytes of the source file (of the member, for `zip://member::archive`).
-    """
-
-    id: Name
-    title: _Text
-    provider: _Text
-    version: _Text
-    licence: _Text
-    price: _Price
-    sha256: Annotated[str, Field(pattern=_HEX)] | None = None
-    registered: datetime.date | None = None
-    bundle: Name | None = None
-    excludes: tuple[Name, ...] = ()
-
-
-class Offers(BaseModel):
-    """The content of `offers.json`: offers by id, and their ids in the order of registration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str
-    currency: str
-    prices_are_examples: bool
-    offers: tuple[Offer, ...]
-    order: tuple[str, ...]
-    set_aside: tuple[dict[str, str], ...] = ()
-
-    def __getitem__(self, identity: str) -> Offer:
-        try:
-            return self.by_id[identity]
-        except KeyError:
-            raise OfferError(
-                f"offers: expected an offer {identity!r}, found none; see the pool file"
-            ) from None
-
-    @cached_property
-    def by_id(self) -> dict[str, Offer]:
-        """The offers by id."""
-        return {offer.id: offer for offer in self.offers}
-
-
-def read_offers(project: Project) -> Offers:
-    """The offers, as the step wrote them; its hash is checked, once for each content."""
-    return _read(project.open("offers") / "offers.json", project.content("offers"))
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path, content: str) -> Offers:  # noqa: ARG001 (a part of the cache's key)
-    try:
-        return Offers.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path.name}: expected offers as this version writes them, found {describe(error)}; "
-            "run `appraise offers` again"
-        ) from None
-
-
-def _pool_path(project: Project) -> Path:
+def _pool(project: Project, _: str) -> dict[str, Path]:
     path = project.root / project.params.offers.pool
     if not path.is_file():
         raise OfferError(
-            f"{project.params.offers.pool}: expected a pool of offers, found no file; mend "
+            f"{project.params.offers.pool}: expected a pool of offers, found no file; correct "
             "`offers.pool` in params.yaml (pools/README.md says what a pool is)"
         )
-    return path
-
-
-def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    settings = project.params.offers.model_dump(mode="json")
-    inputs = {"pool": sha256_file(_pool_path(project))}
-    return Recipe(STEP.version, settings, inputs)
+    return {"pool": path}
 
 
 def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -> Offers:
@@ -205,20 +129,18 @@ def _check_pinned(offer: Offer, root: Path) -> None:
     raise OfferError(f"expected the SHA-256 of the source, found none; add `{now}")
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    for key in keys:
-        with STEP.writing(project, key) as folder:
-            accepted = project.params.offers.licences
-            offers = read_pool(_pool_path(project), project.root, accepted)
-            write_json(folder / "offers.json", offers.model_dump(mode="json"))
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        accepted = given.params.offers.licences
+        yield Output(given.key, (read_pool(given.outside("pool"), given.root, accepted),))
 
 
 STEP = Step(
     noun="offers",
-    needs=(),
     partitions="",
     keys=whole,
-    recipe=_recipe,
+    reads=Reads(settings=("offers",), outside=_pool),
+    writes=(Offers,),
     make=_make,
     version="3",  # 2: the order of registration, bundles, exclusions; 3: pairs, messages, where
 )

@@ -1,120 +1,188 @@
-"""The datasets that each policy buys: at most k, within budget, in the order of its scores.
+"""The datasets that each policy buys: at most k, within budget (`appraise.policies`).
 
-`kmm` by weight; `kmm_bagged` by the average weight over resamples; `greedy` and `best_subset` by
-the objective of the set itself, one after the other with refit or the best of all sets; `one_step`
-by cosine alignment; `random` by a seeded draw; `all` everything; `none` and `target_only` nothing.
-What costs more than is left of the budget is skipped; bundles are bought whole, and of two datasets
-that exclude each other one.
-
-Whatever the policy, the set is refitted: its objective, and a bound that no set within k and budget
-can beat. For `kmm` also what every other budget would buy, and what would have to change for each
-refused dataset to be bought.
+Whatever the policy, the set is refitted where a method has a program: its objective, and a bound
+that no set within k and budget can beat. For the policy that decides also what every other budget
+would buy, and what would have to change for each refused dataset to be bought.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
-from appraise.artifacts import read_arrays, read_json, write_json
+import numpy as np
+from pydantic import JsonValue
+
 from appraise.errors import ParamsError
-from appraise.project import Project, Recipe
-from appraise.steps.kernel_matrix import KERNEL
-from appraise.steps.kmm_weights import CERTIFICATE, RESAMPLES, WEIGHTS, solved
-from appraise.steps.step import Step, each_target
+from appraise.methods import METHODS
+from appraise.numerics import selection
+from appraise.numerics.buying import BuyerLimits
+from appraise.numerics.counterfactual import Point, changes, frontier, shadow_prices
+from appraise.numerics.kernel import Floats
+from appraise.numerics.lots import Lots, lots_of
+from appraise.numerics.selection import Purchase
+from appraise.numerics.stability import separations
+from appraise.numerics.subsets import refit
+from appraise.policies import POLICIES
+from appraise.project import Project
+from appraise.project.keys import joined, name_of, target_of
+from appraise.project.reads import Fact, Given, Part, Reads
+from appraise.records.certificate import ProgramCertificate
+from appraise.records.kernel import Kernel
+from appraise.records.program import SolvedProgram
+from appraise.records.subset import (
+    Alternatives,
+    Change,
+    FrontierPoint,
+    Ranked,
+    Reached,
+    Separation,
+    ShadowPrice,
+    Subset,
+)
+from appraise.records.values import Resamples, WeightsTable
+from appraise.steps.dataset_values import METHOD_NAMES, REMEDY, kernel_ids
+from appraise.steps.offered import Offered, Sold, offered, sold
+from appraise.steps.progress import Progress
+from appraise.steps.step import Keys, Output, Step, targets
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from appraise.numerics.kernel import Floats
-    from appraise.numerics.lots import Lots
-    from appraise.numerics.program import Program
-    from appraise.numerics.selection import Selection
-    from appraise.numerics.subsets import Subset
+VALUES = "dataset_values"
 
 
-def _keys(project: Project) -> list[str]:
+def by_policy(project: Project) -> list[str]:
+    """target/policy for every target and every policy that means something here."""
     policies = project.params.policies()
-    return [f"{target}/{policy}" for target in each_target(project) for policy in policies]
+    return [joined(target, policy) for target in targets(project) for policy in policies]
 
 
-def _offers(project: Project) -> dict[str, Any]:
-    """What of the offers matters here: the currency, and what is sold with or without what."""
-    pool = read_json(project.open("offers") / "offers.json")
-    sold = {
-        name: {offer["id"]: offer[name] for offer in pool["offers"] if offer.get(name)}
-        for name in ("bundle", "excludes")
-    }
-    return {"currency": str(pool["currency"]), **sold}
+def proving(project: Project, key: str) -> list[str]:
+    """The values with a proof, whose program says how good any set is; none without such."""
+    methods = [name for name in project.params.methods() if METHODS[name].proves]
+    return [joined(target_of(key), name) for name in methods[:1]]
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    target, policy = key.split("/")
-    params = project.params.selected_subset
-    settings = {
-        "policy": policy,
-        "k": params.k,
-        "budget": params.budget,
-        "seed": params.seed if policy == "random" else None,
-        "time_limit": params.time_limit if policy == "best_subset" else None,
-        "confidence": project.params.kmm_weights.confidence if policy == "kmm" else None,
-        **_offers(project),
-    }
-    files = (WEIGHTS, CERTIFICATE, RESAMPLES) if policy == "kmm" else (WEIGHTS, CERTIFICATE)
-    inputs = {f"kmm_weights/{target}/{f}": project.content("kmm_weights", target, f) for f in files}
-    inputs[f"kernel_matrix/{KERNEL}"] = project.content("kernel_matrix", file=KERNEL)
-    return Recipe(STEP.version, settings, inputs)
+def _own(_: Project, key: str) -> list[str]:
+    """The values that the policy reads; none where it reads none."""
+    method = POLICIES[name_of(key)].method
+    return [] if method is None else [joined(target_of(key), method)]
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
+def _valued(project: Project, key: str) -> list[str]:
+    return list(dict.fromkeys([*_own(project, key), *proving(project, key)]))
 
-    for key in tqdm(keys, desc="selected_subset", unit="subset", disable=None, file=sys.stderr):
-        target, policy = key.split("/")
-        with STEP.writing(project, key) as folder:
-            buyer = _Buyer(project, target)
-            write_json(folder / "subset.json", buyer.subset(policy))
+
+def _resampled(project: Project, key: str) -> list[str]:
+    """Of the policy that decides: the values whose resamples say whether its cut is settled."""
+    if not decides(project, key):
+        return []
+    return [
+        own for own in _own(project, key) if Resamples.FILE in project.manifest(VALUES, own).files
+    ]
+
+
+def decides(project: Project, key: str) -> bool:
+    """Whether the policy's purchase is the decision."""
+    return name_of(key) == project.params.selected_subset.decide_by
+
+
+def _offered(project: Project, _: str) -> JsonValue:
+    return offered(project, kernel_ids(project), REMEDY).model_dump(mode="json")
+
+
+def _sold(project: Project, _: str) -> JsonValue:
+    return sold(project).model_dump(mode="json")
+
+
+def _seed(project: Project, key: str) -> int | None:
+    depends = "seed" in POLICIES[name_of(key)].depends_on
+    return project.params.selected_subset.seed if depends else None
+
+
+def _time_limit(project: Project, key: str) -> float | None:
+    depends = "time_limit" in POLICIES[name_of(key)].depends_on
+    return project.params.selected_subset.time_limit if depends else None
+
+
+def _confidence(project: Project, key: str) -> float | None:
+    return project.params.dataset_values.confidence if decides(project, key) else None
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        yield Output(given.key, (_Buyer(given).subset(),))
 
 
 class _Buyer:
-    """Everything that a purchase for one target rests on."""
+    """Everything that a policy's purchase for one target rests on."""
 
-    def __init__(self, project: Project, target: str) -> None:
-        self.project, self.target = project, target
-        self.params, self.offers = project.params.selected_subset, _offers(project)
-        program, table, stated = solved(project, target)
-        self.program: Program = program
-        self.table: pd.DataFrame = table
-        self.certificate: dict[str, Any] = stated
-        self.lam = float(stated["lambda"])
-        self.ids = list(table["id"])
-        self.prices: Floats = table["price"].to_numpy("float64")
-        self.weights: Floats = table["weight"].to_numpy("float64")
-        self.lots = self._lots()
+    def __init__(self, given: Given) -> None:
+        self.given, self.policy = given, POLICIES[name_of(given.key)]
+        self.kernel = given.read(Kernel, "kernel_matrix")
+        self.ids, self.sold = list(self.kernel.ids), Sold.model_validate(given.fact("sold"))
+        self.proof = self._proof()
+        self.values, self.mean_values = self._values()
+        self.question = self._question()
+
+    def _proof(self) -> SolvedProgram | None:
+        """The program of the method that has one."""
+        for key in self.given.fact("proving"):
+            weights = self.given.read(WeightsTable, VALUES, key)
+            certificate = self.given.read(ProgramCertificate, VALUES, key)
+            return SolvedProgram.of(self.kernel, target_of(key), weights, certificate)
+        return None
+
+    def _values(self) -> tuple[Floats | None, Floats | None]:
+        """The values that the policy reads, and their averages over resamples."""
+        if self.policy.method is None:
+            return None, None
+        table = self.given.read(WeightsTable, VALUES, self._own)
+        means = table.numbers("mean_weight") if "mean_weight" in table.table else None
+        return table.numbers("weight"), means
+
+    @property
+    def _ranks_by_its_proof(self) -> bool:
+        """Whether the policy's values are the optimum of the program that rates sets."""
+        return self.policy.method is not None and [self._own] == self.given.fact("proving")
+
+    @property
+    def _own(self) -> str:
+        return joined(target_of(self.given.key), str(self.policy.method))
+
+    def _question(self) -> selection.Given:
+        params, given = self.given.params.selected_subset, self.given
+        prices, _ = Offered.model_validate(given.fact("offered")).of(self.ids)
+        limits = BuyerLimits(np.array(prices), self._lots(), params.k, params.budget)
+        own = self.proof if self._ranks_by_its_proof else None
+        return selection.Given(
+            ids=tuple(self.ids),
+            limits=limits,
+            values=self.values,
+            mean_values=self.mean_values,
+            program=None if own is None else own.program,
+            lam=None if own is None else own.lam,
+            seed=given.fact("seed") or 0,
+            time_limit=given.fact("time_limit") or 0.0,
+        )
 
     def _lots(self) -> Lots:
         """Bundles and exclusions among the datasets that were valued."""
-        from appraise.numerics.lots import lots
-
         place = {name: i for i, name in enumerate(self.ids)}
         bundles: dict[str, list[int]] = {}
-        for name, bundle in self.offers["bundle"].items():
+        for name, bundle in self.sold.bundles.items():
             if name in place:
                 bundles.setdefault(bundle, []).append(place[name])
         pairs = [
             (place[name], place[other])
-            for name, others in self.offers["excludes"].items()
+            for name, others in self.sold.excludes.items()
             for other in others
             if name in place and other in place
         ]
-        whole = Counter(self.offers["bundle"].values())
+        whole = Counter(self.sold.bundles.values())
         barred = [  # sold only with one that was set aside: what all of it costs is not known here
-            i for name, found in bundles.items() if len(found) < whole[name] for i in found
+            i for name, members in bundles.items() if len(members) < whole[name] for i in members
         ]
         try:
-            return lots(len(self.ids), list(bundles.values()), pairs, barred)
+            return lots_of(len(self.ids), list(bundles.values()), pairs, barred)
         except ParamsError:
             both = [
                 f"{self.ids[a]} and {self.ids[b]}"
@@ -123,155 +191,129 @@ class _Buyer:
             ]
             raise ParamsError(
                 f"offers: expected no exclusion within a bundle, found one of {both[0]}; "
-                "mend the pool"
+                "fix the pool"
             ) from None
 
-    def subset(self, policy: str) -> dict[str, Any]:
-        """The content of subset.json."""
-        selection, found = self.bought(policy)
-        params = self.params
-        content = {
-            "policy": policy,
-            "k": params.k,
-            "budget": params.budget,
-            "datasets": [self.ids[i] for i in selection.chosen],
-            "cost": selection.cost,
-            "currency": self.offers["currency"],
-            **self.reached(selection, found),
-            "ranking": [
-                {
-                    "id": self.ids[i],
-                    "score": float(selection.scores[i]),
-                    "eligible": selection.reasons[i] != "ineligible",
-                    "reason": self._said(self.ids[i], selection.reasons[i]),
-                }
-                for i in selection.ranking
-            ],
-        }
-        return content | self.alternatives(selection) if policy == "kmm" else content
-
-    def _said(self, dataset: str, reason: str) -> str:
-        if reason != "ineligible":
-            return reason
-        bundle = self.offers["bundle"][dataset]
-        return f"it is sold only with the whole of bundle {bundle}, of which a part was set aside"
-
-    def bought(self, policy: str) -> tuple[Selection, Subset | None]:
-        """What a policy buys; with its proof where it goes by the objective."""
-        from appraise.numerics.selection import BY_OBJECTIVE, select_by_objective
-
-        if policy not in BY_OBJECTIVE:
-            limits = self.params.k, self.params.budget
-            return self.rule(self.weights, self.prices, *limits, policy), None
-        return select_by_objective(
-            policy,
-            self.program,
-            self.lam,
-            ids=self.ids,
-            prices=self.prices,
-            k=self.params.k,
-            budget=self.params.budget,
-            lots=self.lots,
-            seconds=self.params.time_limit,
+    def subset(self) -> Subset:
+        """What the policy buys, and how good that is."""
+        purchase, limits = self.policy.choose(self.question), self.question.limits
+        return Subset(
+            policy=self.policy.name,
+            k=limits.k,
+            budget=limits.budget,
+            datasets=tuple(self.ids[i] for i in purchase.chosen),
+            cost=purchase.cost,
+            currency=self.sold.currency,
+            ranking=tuple(self._ranked(purchase, i) for i in purchase.ranking),
+            reached=self._reached(purchase),
+            alternatives=self._alternatives(purchase) if self.given.fact("decides") else None,
         )
 
-    def rule(
-        self,
-        weights: Floats,
-        prices: Floats,
-        k: int | None,
-        budget: float | None,
-        policy: str = "kmm",
-    ) -> Selection:
-        """What a policy that ranks by scores buys, at these prices and with this much."""
-        from appraise.numerics.selection import select
-
-        return select(
-            policy,
-            ids=self.ids,
-            weights=weights,
-            mean_weights=self.table["mean_weight"].to_numpy("float64"),
-            alignment=self.table["cosine"].to_numpy("float64"),
-            prices=prices,
-            k=k,
-            budget=budget,
-            seed=self.params.seed,
-            lots=self.lots,
+    def _ranked(self, purchase: Purchase, i: int) -> Ranked:
+        reason, eligible = str(purchase.reasons[i]), purchase.reasons[i] != "ineligible"
+        if not eligible:
+            bundle = self.sold.bundles[self.ids[i]]
+            reason = (
+                f"it is sold only with the whole of bundle {bundle}, of which a part was set aside"
+            )
+        return Ranked(
+            id=self.ids[i], score=float(purchase.scores[i]), eligible=eligible, reason=reason
         )
 
-    def reached(self, selection: Selection, found: Subset | None) -> dict[str, Any]:
+    def _reached(self, purchase: Purchase) -> Reached | None:
         """Objective of the set with weights of its own, and how much better one could be."""
-        from appraise.numerics.subsets import refit
-
-        objective, _ = refit(self.program, self.lam, sorted(selection.chosen))
-        everything = range(len(self.ids))
-        bound = refit(self.program, self.lam, everything)[0] if found is None else found.bound
-        return {
-            "objective": objective,
-            "bound": min(bound, objective),
-            "gap": max(0.0, objective - bound),
-            "proof": "relaxation" if found is None else found.method,
-        }
-
-    def alternatives(self, selection: Selection) -> dict[str, Any]:
-        """Other budgets, what would have to change, and whether the cut is settled."""
-        from appraise.numerics.counterfactual import changes, frontier, shadow_prices
-
-        weights, k, budget = self.weights, self.params.k, self.params.budget
-        points = frontier(self.program, self.lam, weights, self.prices, k, self.rule)
-        more, less = shadow_prices(points, budget)
-        rate = self.certificate["exchange_rate"]
-        scale = None if rate is None else float(self.certificate["penalty_scale"])
-        found = changes(
-            self.program, self.lam, weights, self.prices, k, budget, self.rule, scale, points
+        if self.proof is None:
+            return None
+        program, lam = self.proof.program, self.proof.lam
+        objective, _ = refit(program, lam, sorted(purchase.chosen))
+        chosen_for_it = purchase.proof
+        bound = (
+            refit(program, lam, range(len(self.ids)))[0]
+            if chosen_for_it is None
+            else chosen_for_it.bound
         )
-        return {
-            "exchange_rate": rate,
-            "shadow_price": {"more": more, "less": less},
-            "frontier": [
-                {
-                    "budget": point.budget,
-                    "cost": point.cost,
-                    "datasets": [self.ids[i] for i in point.chosen],
-                    "objective": point.objective,
-                    "matched": point.matched,
-                }
-                for point in points
-            ],
-            "changes": {
-                self.ids[one.index]: {"price": one.price, "k": one.k, "budget": one.budget}
-                for one in found
+        return Reached(
+            objective=objective,
+            bound=min(bound, objective),
+            gap=max(0.0, objective - bound),
+            proof="relaxation" if chosen_for_it is None else chosen_for_it.method,
+        )
+
+    def _alternatives(self, purchase: Purchase) -> Alternatives | None:
+        """Other budgets, what would have to change, and whether the cut is settled."""
+        if not self.policy.ranks:
+            return None
+        choose, question = self.policy.choose, self.question
+        points = frontier(choose, question)
+        slopes = shadow_prices(points, question.limits)
+        certificate = None
+        if self.proof is not None and self._ranks_by_its_proof:
+            certificate = self.proof.certificate
+        rate = None if certificate is None else certificate.exchange_rate
+        scale = None if certificate is None or rate is None else certificate.penalty_scale
+        return Alternatives(
+            exchange_rate=rate,
+            shadow_price=None if slopes is None else ShadowPrice(more=slopes[0], less=slopes[1]),
+            frontier=tuple(self._point(point) for point in points),
+            changes={
+                self.ids[change.index]: Change(price=change.price, k=change.k, budget=change.budget)
+                for change in changes(choose, question, points, scale)
             },
-            "separations": self.separated(selection),
-        }
+            separations=self._separations(purchase),
+        )
 
-    def separated(self, selection: Selection) -> dict[str, Any]:
+    def _point(self, point: Point) -> FrontierPoint:
+        return FrontierPoint(
+            budget=point.budget,
+            cost=point.cost,
+            datasets=tuple(self.ids[i] for i in point.chosen),
+            objective=point.objective,
+            matched=point.matched,
+        )
+
+    def _separations(self, purchase: Purchase) -> dict[str, Separation]:
         """For each dataset, whether other preview rows might have turned the choice round."""
-        from appraise.numerics.stability import separations
-
-        folder = self.project.open("kmm_weights", self.target)
-        draws = read_arrays(folder / RESAMPLES)[0]["weights"]
-        confidence = self.project.params.kmm_weights.confidence
-        rows = int(self.table["rows"].max())
+        if not self.given.fact("resampled"):
+            return {}
+        draws = self.given.read(Resamples, VALUES, self._own).weights
+        rows = int(self.given.read(WeightsTable, VALUES, self._own).numbers("rows").max())
         return {
-            self.ids[one.index]: {
-                "rival": self.ids[one.rival],
-                "difference": one.difference,
-                "low": one.low,
-                "high": one.high,
-                "tied": one.tied,
-                "more_rows": one.more_rows,
-            }
-            for one in separations(draws, selection.chosen, rows, confidence)
+            self.ids[each.index]: Separation(
+                rival=self.ids[each.rival],
+                difference=each.difference,
+                low=each.low,
+                high=each.high,
+                tied=each.tied,
+                more_rows=each.more_rows,
+            )
+            for each in separations(draws, purchase.chosen, rows, self.given.fact("confidence"))
         }
 
 
 STEP = Step(
     noun="selected_subset",
-    needs=("kmm_weights", "kernel_matrix", "offers"),
     partitions="target/policy",
-    keys=_keys,
-    recipe=_recipe,
+    keys=Keys(by_policy, settings=("selected_subset.policies", "lora_adapter.target_share")),
+    reads=Reads(
+        settings=("selected_subset.k", "selected_subset.budget"),
+        parts=(
+            Part("kernel_matrix", (Kernel,)),
+            Part(VALUES, (WeightsTable,), _valued),
+            Part(VALUES, (ProgramCertificate,), proving),
+            Part(VALUES, (Resamples,), _resampled),
+        ),
+        facts=(
+            Fact("offered", _offered, nouns=("offers", "kernel_matrix")),
+            Fact("sold", _sold, nouns=("offers",)),
+            Fact("proving", proving, settings=METHOD_NAMES),
+            Fact("decides", decides, settings=("selected_subset.decide_by",)),
+            Fact("resampled", _resampled, settings=("selected_subset.decide_by",)),
+            Fact("confidence", _confidence, settings=("dataset_values.confidence",)),
+            Fact("seed", _seed, settings=("selected_subset.seed",)),
+            Fact("time_limit", _time_limit, settings=("selected_subset.time_limit",)),
+        ),
+    ),
+    writes=(Subset,),
     make=_make,
-    version="2",  # 2: objective and bound of every set; other budgets, changes, bundles
+    version="3",  # 3: prices from the offers; 2: objective and bound of every set
 )

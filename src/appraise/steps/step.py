@@ -1,51 +1,156 @@
-"""What a step is, and how it is run: compute what is missing or out of date, nothing else."""
+"""What a step is: its noun, its partitions, what it reads, and how it makes what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Protocol
 
-from appraise.errors import ArtifactError, ParamsError
+from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
-from appraise.steps.processes import share_out
-
-Partitions = Literal["", "dataset", "target", "target/policy"]
-
-
-def whole(_: Project) -> list[str]:
-    """The one key of a step without partitions."""
-    return [""]
+from appraise.project.keys import WHOLE, Partitions, name_of
+from appraise.project.reads import Given, Reads
+from appraise.steps.progress import Progress
 
 
-def each_target(project: Project) -> list[str]:
-    """The targets, for a step with a partition for each."""
+class Record(Protocol):
+    """What can be written into a partition."""
+
+    def write(self, folder: Path) -> None:
+        """Write its files."""
+
+
+class Written(Protocol):
+    """A kind of record: the file that it is written to, and the version of its layout."""
+
+    FILE: ClassVar[str]
+    SCHEMA: ClassVar[int]
+
+
+def nothing() -> None:
+    """Nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A partition, made: for the runner to write.
+
+    Attributes:
+        key: of the partition.
+        records: what is written into its folder.
+        measured: seconds and the like; not part of the content.
+        provisional: something could not be read that may be there next time: look in every run.
+        written: called when the partition is on disk.
+    """
+
+    key: str
+    records: tuple[Record, ...]
+    measured: Mapping[str, float] = field(default_factory=dict)
+    provisional: bool = False
+    written: Callable[[], None] = nothing
+
+
+Make = Callable[[Sequence[Given], Progress], Iterator[Output]]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Which partitions a step has.
+
+    Attributes:
+        now: gives those that exist now.
+        settings: names in `params.yaml` by which there are more or fewer of them.
+        nouns: the steps whose outputs say which there are.
+    """
+
+    now: Callable[[Project], list[str]]
+    settings: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
+
+    def __call__(self, project: Project) -> list[str]:
+        """The keys that exist now."""
+        return self.now(project)
+
+
+def _whole(_: Project) -> list[str]:
+    return [WHOLE]
+
+
+def targets(project: Project) -> list[str]:
+    """The targets, sorted."""
     return sorted(project.params.target_sets)
+
+
+whole = Keys(_whole)
+each_target = Keys(targets)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the way of the data, under one noun.
+    """One step of the flow, under one noun.
 
     Attributes:
         noun: name of step, stage, asset, subcommand, module and folder.
-        needs: the steps whose output is read.
         partitions: what a key is; "" for a step with one partition, whose key is "".
-        keys: the keys that exist now.
-        recipe: what decides the content of one partition. It hashes nothing itself.
-        make: computes the given partitions, each written with `Step.writing`.
+        keys: which partitions exist.
+        reads: what every partition is made from.
+        reads_of: what the partitions of a method or a policy are made from besides, by its name.
+        writes: the kinds of records that a partition may hold.
+        make: computes partitions, one `Output` for each, in any order; sees what was declared.
         version: of its code; raised when the same inputs would give another content.
     """
 
     noun: str
-    needs: tuple[str, ...]
     partitions: Partitions
-    keys: Callable[[Project], list[str]]
-    recipe: Callable[[Project, str], Recipe]
-    make: Callable[[Project, Sequence[str]], None]
+    keys: Keys
+    reads: Reads
+    writes: tuple[type[Written], ...]
+    make: Make
     version: str = "1"
+    reads_of: Mapping[str, Reads] = field(default_factory=dict)
+
+    @property
+    def every_read(self) -> Reads:
+        """What any partition reads."""
+        everything = self.reads
+        for more in self.reads_of.values():
+            everything = everything | more
+        return everything
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The steps whose outputs are read."""
+        return tuple(dict.fromkeys([*self.every_read.nouns, *self.keys.nouns]))
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The settings, dotted, that decide which partitions there are and what is in them."""
+        names = self.every_read.names | set(self.keys.settings)
+        within = {name for name in names for other in names if name.startswith(f"{other}.")}
+        return names - within
+
+    @property
+    def schemas(self) -> dict[str, int]:
+        """File name → version of its layout."""
+        return {record.FILE: record.SCHEMA for record in self.writes}
+
+    def declared(self, key: str) -> Reads:
+        """What one partition reads."""
+        more = self.reads_of.get(name_of(key))
+        return self.reads if more is None else self.reads | more
+
+    def recipe(self, project: Project, key: str) -> Recipe:
+        """What decides the content of one partition.
+
+        Raises:
+            ArtifactError: something that it reads has not been made.
+        """
+        return self.declared(key).recipe(project, key, self.version)
+
+    def given(self, project: Project, key: str) -> Given:
+        """What the making of one partition may see."""
+        return Given(key, self.recipe(project, key), project, self.declared(key), self.noun)
 
     def current(self, project: Project, key: str) -> bool:
         """Whether the partition is there, whole, and made from what is there now."""
@@ -53,76 +158,11 @@ class Step:
             manifest = project.manifest(self.noun, key)
         except ArtifactError:
             return False
-        made = {name: manifest.get(name) for name in ("version", "settings", "inputs")}
-        return made == self.recipe(project, key).as_json() and project.intact(self.noun, key)
-
-    def writing(
-        self, project: Project, key: str, measured: Mapping[str, float] | None = None
-    ) -> AbstractContextManager[Path]:
-        """A folder to write a partition to; see `Project.writing`.
-
-        Raises:
-            ArtifactError: an input changed between the computation's start and its end.
-        """
-        return _writing(self, project, key, measured)
-
-
-@contextmanager
-def _writing(
-    step: Step, project: Project, key: str, measured: Mapping[str, float] | None
-) -> Iterator[Path]:
-    recipe = step.recipe(project, key)
-    with project.writing(step.noun, key, recipe, measured) as folder:
-        yield folder
-        if step.recipe(project, key) != recipe:
-            raise ArtifactError(
-                f"{step.noun} {key}: an input changed while this was computed; run the step again"
-            )
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a run of a step did."""
-
-    noun: str
-    made: tuple[str, ...]
-    current: tuple[str, ...]
-    removed: tuple[str, ...]
-
-
-def run(
-    step: Step,
-    project: Project,
-    keys: Sequence[str] | None = None,
-    force: bool = False,
-    workers: int = 1,
-) -> Made:
-    """Bring partitions of a step up to date.
-
-    Args:
-        keys: the partitions wanted; None for all that exist, in which case partitions whose key
-            no longer exists are removed.
-        force: compute them even when they are current.
-        workers: processes among which the partitions are shared out.
-
-    Raises:
-        ParamsError: a key does not exist.
-        AppraiseError: whatever the step itself raises; partitions already made stay.
-    """
-    with project.alone(step.noun):
-        existing = step.keys(project)
-        unknown = sorted(set(keys or ()) - set(existing))
-        if unknown:
-            raise ParamsError(
-                f"{step.noun}: expected one of {', '.join(existing) or 'no'} keys, "
-                f"found {', '.join(map(repr, unknown))}"
-            )
-        wanted = existing if keys is None else [key for key in existing if key in set(keys)]
-        pending = [key for key in wanted if force or not step.current(project, key)]
-        if pending:
-            share_out(step, project, pending, workers)
-        gone = sorted(set(project.partitions(step.noun)) - set(existing)) if keys is None else []
-        for key in gone:
-            project.remove(step.noun, key)
-    done = tuple(key for key in wanted if key not in set(pending))
-    return Made(step.noun, tuple(pending), done, tuple(gone))
+        schemas = {
+            name: self.schemas.get(name, version) for name, version in manifest.schemas.items()
+        }
+        return (
+            manifest.recipe == self.recipe(project, key)
+            and manifest.schemas == schemas
+            and project.intact(self.noun, key)
+        )

@@ -5,54 +5,53 @@ All value examples are used; one without a finite gradient is an error, as the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from appraise.artifacts import sha256_json, table_batches
 from appraise.errors import ModelError
-from appraise.project import Project, Recipe
-from appraise.steps.gradient_sketches import deciding, sketched
-from appraise.steps.step import Step, each_target
+from appraise.project.reads import Given, Part, Reads, same
+from appraise.records.sketch import Sketch
+from appraise.records.tables import ValueSplit
+from appraise.steps.gradient_sketches import MADE_BY, READ, sketched
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
+
+if TYPE_CHECKING:
+    from appraise.language_model.sketcher import Order, Sketched
 
 
-def _recipe(project: Project, key: str) -> Recipe:
-    inputs = {
-        f"target_sets/{key}/value.parquet": project.content(
-            "target_sets", key, file="value.parquet"
-        ),
-        "base_model": project.content("base_model"),
-    }
-    settings = {name: value for name, value in deciding(project).items() if name != "preview"}
-    return Recipe(STEP.version, settings, inputs)
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
+    orders = [_order(given) for given in partitions]
+    for made in sketched(partitions[0], orders, progress):
+        _check_whole(made)
+        yield Output(made.order.key, (made.sketch,), made.measured, written=made.forget)
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
+def _order(given: Given) -> Order:
     from appraise.language_model.sketcher import Order
 
-    orders = []
-    for key in keys:
-        path = project.open("target_sets", key) / "value.parquet"
-        count = sum(len(table) for table in table_batches(path, ["id"], 65536))
-        work = sha256_json(_recipe(project, key).as_json())
-        orders.append(Order(key, path, None, count, work, project.partial(STEP.noun, key)))
-    for made in sketched(project, orders, STEP.noun):
-        lost = [*made.meta["dropped_not_finite"], *made.meta["too_long"]]
-        if lost or made.meta["no_signal"] == made.kept:
-            raise ModelError(
-                f"target {made.order.key}: expected finite gradients of all {made.asked} value "
-                f"examples, found none of {', '.join(lost[:5]) or 'any: all rewards are equal'}; "
-                "remove them from the target's source"
-            )
-        with STEP.writing(project, made.order.key, made.measured) as folder:
-            made.write(folder)
-        made.forget()
+    table = given.read(ValueSplit, "target_sets", given.key)
+    count = sum(len(batch) for batch in table.batches(READ))
+    return Order(given.key, table.path, None, count, given.work, given.partial)
+
+
+def _check_whole(made: Sketched) -> None:
+    meta = made.sketch.meta
+    lost = [*meta.dropped_not_finite, *meta.too_long]
+    if lost or meta.no_signal == made.kept:
+        raise ModelError(
+            f"target {made.order.key}: expected finite gradients of all {made.asked} value "
+            f"examples, found none of {', '.join(lost[:5]) or 'any: all rewards are equal'}; "
+            "remove them from the target's source"
+        )
 
 
 STEP = Step(
     noun="target_sketches",
-    needs=("target_sets", "base_model"),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=MADE_BY | Reads(parts=(Part("target_sets", (ValueSplit,), same),)),
+    writes=(Sketch,),
     make=_make,
-    version="2",
+    version="3",  # 3: without the mean, which nothing read
 )

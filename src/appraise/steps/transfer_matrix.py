@@ -6,70 +6,55 @@ Figure 7). Of a large pool only the datasets most aligned with a target, either 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from appraise.artifacts import read_arrays, write_arrays, write_json
+import numpy as np
+
 from appraise.errors import SolverError
-from appraise.project import Project, Recipe
-from appraise.steps.kernel_matrix import KERNEL
-from appraise.steps.step import Step, whole
+from appraise.numerics.kernel import Floats
+from appraise.numerics.targets import transfer_matrix
+from appraise.project.reads import Given, Part, Reads
+from appraise.records.kernel import Kernel, Pair, Transfer, TransferFacts
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, whole
 
-TRANSFER = "transfer.safetensors"
 _NAMED = 20  # of the strongest pairs
 
 
-def _recipe(project: Project, key: str) -> Recipe:  # noqa: ARG001
-    settings = {"transfer_matrix": project.params.transfer_matrix.model_dump(mode="json")}
-    inputs = {f"kernel_matrix/{KERNEL}": project.content("kernel_matrix", file=KERNEL)}
-    return Recipe(STEP.version, settings, inputs)
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        params, kernel = given.params.transfer_matrix, given.read(Kernel, "kernel_matrix")
+        strongest = np.argsort(-np.abs(kernel.C).max(axis=0), kind="stable")
+        part = np.sort(strongest[: params.largest])
+        try:
+            M = transfer_matrix(kernel.K[np.ix_(part, part)], params.relative_lambda)
+        except SolverError as error:
+            raise SolverError(f"transfer_matrix: {error}") from None
+        transfer = Transfer(M, tuple(kernel.ids[i] for i in part))
+        yield Output(given.key, (transfer, _strongest(M, transfer.ids, len(kernel.ids))))
 
 
-def _make(project: Project, keys: Sequence[str]) -> None:
-    import numpy as np
-
-    from appraise.numerics.targets import transfer_matrix
-
-    params = project.params.transfer_matrix
-    for key in keys:
-        with STEP.writing(project, key) as folder:
-            arrays, meta = read_arrays(project.open("kernel_matrix") / KERNEL)
-            strongest = np.argsort(-np.abs(arrays["C"]).max(axis=0), kind="stable")
-            part = np.sort(strongest[: params.largest])
-            try:
-                found = transfer_matrix(arrays["K"][np.ix_(part, part)], params.relative_lambda)
-            except SolverError as error:
-                raise SolverError(f"transfer_matrix: {error}") from None
-            ids = [meta["ids"][i] for i in part]
-            write_arrays(folder / TRANSFER, {"M": found}, {"ids": ids})
-            write_json(folder / "transfer.json", _described(found, ids, len(meta["ids"])))
-
-
-def _described(found: Any, ids: Sequence[str], n: int) -> dict[str, Any]:
-    """The content of transfer.json: who helps most, and who hinders most."""
-    import numpy as np
-
-    size = np.abs(np.nan_to_num(found))
+def _strongest(M: Floats, ids: Sequence[str], n: int) -> TransferFacts:
+    """Who helps most, and who hinders most."""
+    size = np.abs(np.nan_to_num(M))
     order = np.argsort(-size, axis=None, kind="stable")[: 2 * _NAMED]
-    pairs = [divmod(int(place), len(ids)) for place in order]
-    strongest: list[dict[str, Any]] = [
-        {"of": ids[i], "for": ids[j], "weight": float(found[i, j])}
-        for i, j in pairs
-        if size[i, j] > 0
+    places = [divmod(int(place), len(ids)) for place in order]
+    pairs = [
+        Pair(of=ids[i], for_=ids[j], weight=float(M[i, j])) for i, j in places if size[i, j] > 0
     ]
-    return {
-        "datasets": len(ids),
-        "left_out": n - len(ids),
-        "helps": [pair for pair in strongest if pair["weight"] > 0][:_NAMED],
-        "hinders": [pair for pair in strongest if pair["weight"] < 0][:_NAMED],
-    }
+    return TransferFacts(
+        datasets=len(ids),
+        left_out=n - len(ids),
+        helps=tuple(pair for pair in pairs if pair.weight > 0)[:_NAMED],
+        hinders=tuple(pair for pair in pairs if pair.weight < 0)[:_NAMED],
+    )
 
 
 STEP = Step(
     noun="transfer_matrix",
-    needs=("kernel_matrix",),
     partitions="",
     keys=whole,
-    recipe=_recipe,
+    reads=Reads(settings=("transfer_matrix",), parts=(Part("kernel_matrix", (Kernel,)),)),
+    writes=(Transfer, TransferFacts),
     make=_make,
 )

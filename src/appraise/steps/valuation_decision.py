@@ -1,349 +1,197 @@
 """What was asked, what was bought and what was refused, and why; named by its own SHA-256.
 
-The decision of a target is one JSON file. Its `decision_id` is the SHA-256 of the canonical JSON of
-all the rest, which names the content of everything it was drawn from: the same valuation gives the
+The decision of a target is one JSON file. What it buys is the purchase of the policy that
+`selected_subset.decide_by` names. Its `decision_id` is the SHA-256 of the canonical JSON of all
+the rest, which names the content of everything it was drawn from: the same valuation gives the
 same id wherever it is replayed, and a changed word in it is found out.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from appraise.artifacts import read_arrays, read_json, read_table, sha256_json, write_json
+from pydantic import JsonValue
+
 from appraise.errors import ArtifactError
-from appraise.evidence import evidence
-from appraise.project import Project, Recipe
-from appraise.reasons import Coverer, Refused, praise, reason, remedy
-from appraise.steps.step import Step, each_target
-from appraise.wording import short_names
+from appraise.policies import POLICIES
+from appraise.project import Project
+from appraise.project.keys import joined, target_of
+from appraise.project.reads import Fact, Given, Part, Reads, same
+from appraise.records.candidates import Candidates
+from appraise.records.cards import TargetCard
+from appraise.records.certificate import ProgramCertificate
+from appraise.records.copies import CopiesSummary
+from appraise.records.decision import Asked, Decision, SetAside
+from appraise.records.kernel import Kernel
+from appraise.records.offers import Offers
+from appraise.records.record import read_if_there
+from appraise.records.subset import Subset
+from appraise.records.values import EntriesTable, OwnersTable, Weight, WeightsTable
+from appraise.steps.dataset_values import METHOD_NAMES
+from appraise.steps.deciding import decide
+from appraise.steps.evidence import evidence
+from appraise.steps.gradient_sketches import usable
+from appraise.steps.grounds import Grounds
+from appraise.steps.progress import Progress
+from appraise.steps.step import Output, Step, each_target
 
+DATASETS, VALUES, SUBSETS = "auxiliary_datasets", "dataset_values", "selected_subset"
+
+# The settings that a decision states, whole sections.
 SECTIONS = (
     "base_model",
     "near_copies",
     "gradient_sketches",
+    "candidates",
     "kernel_matrix",
+    "dataset_values",
     "kmm_weights",
     "selected_subset",
 )
-SHOWN = ("title", "provider", "version", "licence", "price")
-NUMBERS = (
-    "weight", "low", "high", "mean_weight", "best_rank", "worst_rank", "chosen_probability",
-    "alignment", "margin", "threshold", "walk_away_price", "value", "value_in_money", "penalty",
-    "signed_weight", "signed_low", "signed_high",
-)  # fmt: skip
-RESAMPLED = (
-    "low", "high", "mean_weight", "best_rank", "worst_rank", "chosen_probability", "signed_low",
-    "signed_high",
-)  # fmt: skip
-REACHED = ("objective", "bound", "gap", "proof", "exchange_rate", "shadow_price", "frontier")
 
 
-@dataclass(frozen=True)
-class _Valued:
-    """What the steps before say of one target.
-
-    Attributes:
-        rows: dataset → its row of weights.parquet, plus `rank` among the positive (0: zero).
-        offers: dataset → its offer.
-        subset: the subset.json of policy `kmm`, which is what is bought.
-        names: dataset → its short name.
-        entered: dataset → the part of λ_max below which it is in the mix, for those that ever are.
-        copied: dataset → how many of its rows earlier offers have.
-        evidence: "<noun>/<key>" → SHA-256.
-        priced: whether the penalty follows the price.
-    """
-
-    rows: dict[str, dict[str, Any]]
-    offers: dict[str, dict[str, Any]]
-    subset: dict[str, Any]
-    names: dict[str, str]
-    entered: dict[str, float]
-    copied: dict[str, dict[str, Any]]
-    evidence: dict[str, str]
-    priced: bool
-
-    def name(self, dataset: str) -> str:
-        """What it is called in a sentence."""
-        return f"“{self.names[dataset]}”"
-
-    def bought_before(self, rank: int) -> int:
-        return sum(0 < self.rows[one]["rank"] < rank for one in self.subset["datasets"])
-
-    def coverers(self, dataset: str) -> list[Coverer]:
-        """The others that teach part of the same."""
-        bought = set(self.subset["datasets"])
-        covered_by = json.loads(self.rows[dataset]["covered_by"])
-        return [
-            Coverer(self.name(other), float(amount), other in bought)
-            for other, amount, *_ in covered_by
-            if other != dataset
-        ]
+def offered(project: Project, _: str = "") -> list[str]:
+    """The datasets on offer, sorted."""
+    return sorted(project.read(Offers, "offers").by_id)
 
 
-def decide(project: Project, target: str) -> dict[str, Any]:
-    """The decision on one target, with its id.
+def sketched(project: Project, _: str = "") -> list[str]:
+    """The datasets of which a sketch was tried: all but those that were set aside before."""
+    return sorted(usable(project))
+
+
+def _values(project: Project, key: str) -> list[str]:
+    """The values that the decision rests on; none where its policy reads none."""
+    method = POLICIES[project.params.selected_subset.decide_by].method
+    return [] if method is None else [joined(target_of(key), method)]
+
+
+def _purchases(project: Project, key: str) -> list[str]:
+    return [joined(key, policy) for policy in project.params.policies()]
+
+
+def _policies(project: Project, _: str) -> list[str]:
+    return list(project.params.policies())
+
+
+def _set_aside(project: Project, _: str) -> JsonValue:
+    """Datasets that did not come as far as a valuation, with the step that stopped them."""
+    pool = project.read(Offers, "offers")
+    stopped: list[JsonValue] = [
+        {"id": entry.id, "step": "offers", "reason": entry.reason} for entry in pool.set_aside
+    ]
+    for dataset in sorted(pool.by_id):
+        for noun in (DATASETS, "gradient_sketches"):
+            why = project.set_aside(noun, dataset)
+            if why is not None:
+                stopped.append({"id": dataset, "step": noun, "reason": why})
+                break
+    return stopped
+
+
+def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:  # noqa: ARG001
+    for given in partitions:
+        yield Output(given.key, (decide(_grounds(given)),))
+
+
+def _grounds(given: Given) -> Grounds:
+    """What the steps before say of a target.
 
     Raises:
-        ArtifactError: something it rests on is missing, damaged, or of another pool.
+        ArtifactError: something is missing, damaged, or of another pool.
     """
-    valued = _read(project, target)
-    pool = read_json(project.open("offers") / "offers.json")
-    decision: dict[str, Any] = {
-        "target": target,
-        "title": read_json(project.open("target_sets", target) / "card.json")["title"],
-        "pool": pool["title"],
-        "currency": pool["currency"],
-        "prices_are_examples": pool["prices_are_examples"],
-        "asked": _asked(project, valued.subset),
-        "bought": [_bought(project, valued, dataset) for dataset in valued.subset["datasets"]],
-        "cost": valued.subset["cost"],
-        "reached": {name: valued.subset[name] for name in REACHED},
-        "refused": _all_refused(project, valued),
-        "screened": _screened(project, target),
-        "set_aside": _set_aside(project, pool),
-        "owners": _owners(project, target),
-        "families": _families(valued),
-        "policies": _policies(project, target),
-        "certificate": read_json(project.open("kmm_weights", target) / "certificate.json"),
-        "evidence": valued.evidence,
-        "mlflow": {"experiment": f"appraise/{target}"},
-    }
-    return {"decision_id": sha256_json(decision), **decision}
-
-
-def _read(project: Project, target: str) -> _Valued:
-    table = read_table(project.open("kmm_weights", target) / "weights.parquet")
-    plain = [_plain(row) for row in table.to_dict("records")]
-    rows: dict[str, dict[str, Any]] = {row["id"]: row for row in plain}
-    if project.params.kmm_weights.bootstraps == 0:  # nothing was resampled: claim no interval
-        for row in rows.values():
-            row |= dict.fromkeys(RESAMPLED)
-    offers = {o["id"]: o for o in read_json(project.open("offers") / "offers.json")["offers"]}
-    subset = read_json(project.open("selected_subset", f"{target}/kmm") / "subset.json")
-    ranked = {item["id"] for item in subset["ranking"]}
-    strangers = sorted((set(rows) - set(offers)) | (set(rows) ^ ranked))
-    if strangers:
-        raise ArtifactError(
-            f"decision of {target}: expected weights, subset and offers of the same datasets, "
-            f"found {', '.join(strangers)} in some only; run the steps from `appraise offers` on"
-        )
-    useful = [item["id"] for item in subset["ranking"] if rows[item["id"]]["weight"] > 0]
-    for dataset, row in rows.items():
-        row["rank"] = 1 + useful.index(dataset) if dataset in useful else 0
-    priced = project.params.kmm_weights.penalty == "price"
-    names = short_names({name: offer["title"] for name, offer in offers.items()})
-    path = read_table(project.open("kmm_weights", target) / "path.parquet")
-    entered = {str(name): float(at) for name, at in path.groupby("id")["enters"].max().items()}
-    copied = read_json(project.open("near_copies") / "copies.json")
-    return _Valued(rows, offers, subset, names, entered, copied, evidence(project, target), priced)
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row with Python's own numbers; NaN, which Parquet has for null, is None."""
-    values = {
-        name: value.item() if hasattr(value, "item") else value for name, value in row.items()
-    }
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in values.items()
-    }
-
-
-def _asked(project: Project, subset: dict[str, Any]) -> dict[str, Any]:
-    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
-    policies = list(project.params.policies())
-    return {"k": subset["k"], "budget": subset["budget"], "policies": policies, "params": sections}
-
-
-def _facts(valued: _Valued, dataset: str) -> dict[str, Any]:
-    """What a decision says of every valued dataset, bought or refused."""
-    row, offer = valued.rows[dataset], valued.offers[dataset]
-    bought, alignment = set(valued.subset["datasets"]), row["alignment"]
-    covered_by = [
-        {
-            "id": other,
-            "title": valued.offers[other]["title"],
-            "amount": amount,
-            "share": amount / alignment if alignment > 0 else None,
-            "bought": other in bought,
-        }
-        for other, amount, *_ in json.loads(row["covered_by"])
-        if other != dataset
-    ]
-    return {
-        "id": dataset,
-        "name": valued.names[dataset],
-        **{name: offer[name] for name in SHOWN},
-        **{name: row[name] for name in NUMBERS},
-        "rank": row["rank"],
-        "near_threshold": bool(row["near_threshold"]),
-        "covered_by": covered_by,
-        "enters": valued.entered.get(dataset),
-        "copied": valued.copied[dataset],
-        "cut": valued.subset["separations"].get(dataset),
-    }
-
-
-def _bought(project: Project, valued: _Valued, dataset: str) -> dict[str, Any]:
-    row = valued.rows[dataset]
-    place = 1 + sum(other["alignment"] > row["alignment"] for other in valued.rows.values())
-    why = praise(place, len(valued.rows), row["alignment"], valued.coverers(dataset))
-    return {
-        **_facts(valued, dataset),
-        "reason": why,
-        "sha256": project.content("auxiliary_datasets", dataset),
-        "source_sha256": valued.offers[dataset].get("sha256"),
-    }
-
-
-def _copies(project: Project, valued: _Valued) -> dict[str, str]:
-    """Datasets whose gradient another one has too: the name of the first that has it."""
-    from appraise.numerics.kernel import first_copies
-
-    arrays, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
-    ids: list[str] = meta["ids"]
-    pairs = zip(ids, first_copies(arrays["K"]), strict=True)
-    return {copy: valued.name(ids[first]) for copy, first in pairs if copy != ids[first]}
-
-
-def _all_refused(project: Project, valued: _Valued) -> list[dict[str, Any]]:
-    """Those not bought: the useful ones by rank, then the others by how little they lack."""
-    copies = _copies(project, valued)
-    barred = {r["id"]: r["reason"] for r in valued.subset["ranking"] if not r["eligible"]}
-    positive = sum(row["rank"] > 0 for row in valued.rows.values())
-    refused = []
-    for dataset in sorted(set(valued.rows) - set(valued.subset["datasets"])):
-        row = valued.rows[dataset]
-        case = Refused(
-            alignment=row["alignment"],
-            margin=row["margin"],
-            threshold=row["threshold"],
-            weight=row["weight"],
-            signed_high=math.inf if row["signed_high"] is None else row["signed_high"],
-            covered_by=valued.coverers(dataset),
-            priced=valued.priced,
-            rank=row["rank"],
-            positive=positive,
-            k=valued.subset["k"],
-            bought_before=valued.bought_before(row["rank"]),
-            ineligible=barred.get(dataset),
-            copy_of=copies.get(dataset),
-            excluded_by=_excluded_by(valued, dataset),
-        )
-        why = reason(case)
-        change = valued.subset["changes"][dataset]
-        said = remedy(change, valued.subset["k"], valued.subset["currency"])
-        facts = _facts(valued, dataset) | {"change": change, "remedy": said}
-        refused.append({**facts, "reason": why.sentence, "reason_kind": why.kind})
-    return sorted(
-        refused, key=lambda r: (r["rank"] or math.inf, r["threshold"] - r["margin"], r["id"])
+    target, policies = given.key, given.fact("policies")
+    policy = POLICIES[given.params.selected_subset.decide_by]
+    keys = given.keys(VALUES)
+    folder = given.folder(VALUES, keys[0]) if keys else None
+    kernel, offers = given.read(Kernel, "kernel_matrix"), given.read(Offers, "offers")
+    purchases = {name: given.read(Subset, SUBSETS, joined(target, name)) for name in policies}
+    subset, table = purchases[policy.name], read_if_there(WeightsTable, folder)
+    weights = table.weights() if table is not None else _by_score(subset, kernel, target, offers)
+    _check_same(target, weights, offers, subset)
+    owners, entries = read_if_there(OwnersTable, folder), read_if_there(EntriesTable, folder)
+    return Grounds(
+        target=target,
+        title=given.read(TargetCard, "target_sets", target).title,
+        asked=_asked(given, subset),
+        offers=offers,
+        method=policy.method,
+        weights=weights,
+        certificate=read_if_there(ProgramCertificate, folder),
+        owners=tuple(owners.owners()) if owners else None,
+        entered=entries.entered() if entries else {},
+        subset=subset,
+        purchases=purchases,
+        kernel=kernel,
+        copies=given.read(CopiesSummary, "near_copies"),
+        candidates=given.read(Candidates, "candidates"),
+        set_aside=tuple(SetAside(**each) for each in given.fact("set_aside")),
+        contents={name: given.sha256(DATASETS, name) for name in weights},
+        evidence=evidence(given),
     )
 
 
-def _excluded_by(valued: _Valued, dataset: str) -> str | None:
-    """The bought dataset beside which it, or what it is bundled with, is not sold."""
-    barred = {r["id"] for r in valued.subset["ranking"] if r["reason"] == "excluded"}
-    if dataset not in barred:
-        return None
-    bundle = valued.offers[dataset].get("bundle")
-    with_it = {dataset} | {
-        name for name, offer in valued.offers.items() if bundle and offer.get("bundle") == bundle
+def _by_score(subset: Subset, kernel: Kernel, target: str, offers: Offers) -> dict[str, Weight]:
+    """What a policy that looks at no value ranked the datasets by."""
+    alignment = dict(zip(kernel.ids, kernel.C[kernel.row(target)].tolist(), strict=True))
+    cosines = dict(zip(kernel.ids, kernel.cosines(target).tolist(), strict=True))
+    scores = {item.id: item.score for item in subset.ranking}
+    return {
+        name: Weight(
+            id=name,
+            owner=offers[name].provider,
+            rows=0,
+            price=offers[name].price,
+            weight=scores[name],
+            alignment=alignment[name],
+            cosine=cosines[name],
+            resampled=None,
+            standing=None,
+        )
+        for name in sorted(set(scores) & set(alignment) & set(offers.by_id))
     }
-    for other in valued.subset["datasets"]:
-        against = set(valued.offers[other].get("excludes") or ())
-        if against & with_it or any(
-            other in (valued.offers[one].get("excludes") or ()) for one in with_it
-        ):
-            return valued.name(other)
-    return None
 
 
-def _owners(project: Project, target: str) -> list[dict[str, Any]]:
-    """What each owner offers that nobody else does, most valuable first."""
-    table = read_table(project.open("kmm_weights", target) / "owners.parquet")
-    rows = [_plain(row) for row in table.to_dict("records")]
-    return [{**row, "datasets": json.loads(row["datasets"])} for row in rows]
+def _check_same(target: str, weights: Mapping[str, Weight], offers: Offers, subset: Subset) -> None:
+    ranked = {item.id for item in subset.ranking}
+    others = sorted((set(weights) - set(offers.by_id)) | (set(weights) ^ ranked))
+    if others:
+        raise ArtifactError(
+            f"decision of {target}: expected weights, subset and offers of the same datasets, "
+            f"found {', '.join(others)} in some only; run the steps from `appraise offers` on"
+        )
 
 
-def _screened(project: Project, target: str) -> dict[str, Any] | None:
-    """Of a large pool: how many datasets were proven to have no weight, and how."""
-    found = read_json(project.open("candidates") / "candidates.json")
-    if not found["screened"]:
-        return None
-    return {"datasets": found["screened"], "certificate": found["certificates"][target]}
-
-
-def _families(valued: _Valued) -> list[dict[str, Any]]:
-    """Datasets that cannot be told apart, with what they are worth as one."""
-    members: dict[str, list[str]] = {}
-    for dataset, row in sorted(valued.rows.items()):
-        members.setdefault(row["family"], []).append(dataset)
-    return [
-        {
-            "datasets": found,
-            "weight": valued.rows[first]["family_weight"],
-            "value": valued.rows[first]["family_value"],
-        }
-        for first, found in members.items()
-        if len(found) > 1
-    ]
-
-
-def _set_aside(project: Project, pool: dict[str, Any]) -> list[dict[str, str]]:
-    """Datasets that did not come as far as a valuation, with the step that stopped them."""
-    aside = [{**item, "step": "offers"} for item in pool["set_aside"]]
-    for dataset in sorted(offer["id"] for offer in pool["offers"]):
-        for noun in ("auxiliary_datasets", "gradient_sketches"):
-            why = project.set_aside(noun, dataset)
-            if why is not None:
-                aside.append({"id": dataset, "reason": why, "step": noun})
-                break
-    return aside
-
-
-def _policies(project: Project, target: str) -> dict[str, Any]:
-    subsets = {
-        policy: read_json(project.open("selected_subset", f"{target}/{policy}") / "subset.json")
-        for policy in project.params.policies()
-    }
-    return {p: {"datasets": s["datasets"], "cost": s["cost"]} for p, s in subsets.items()}
-
-
-def _recipe(project: Project, key: str) -> Recipe:
-    sections = {name: getattr(project.params, name).model_dump(mode="json") for name in SECTIONS}
-    settings = {"policies": list(project.params.policies()), "params": sections}
-    return Recipe(STEP.version, settings=settings, inputs=evidence(project, key))
-
-
-def _make(project: Project, keys: Sequence[str]) -> None:
-    from tqdm import tqdm
-
-    for key in tqdm(keys, desc="valuation_decision", unit="target", disable=None, file=sys.stderr):
-        with STEP.writing(project, key) as folder:
-            write_json(folder / "decision.json", decide(project, key))
+def _asked(given: Given, subset: Subset) -> Asked:
+    sections = {name: getattr(given.params, name).model_dump(mode="json") for name in SECTIONS}
+    return Asked(
+        k=subset.k, budget=subset.budget, policies=tuple(given.fact("policies")), params=sections
+    )
 
 
 STEP = Step(
     noun="valuation_decision",
-    needs=(
-        "offers",
-        "target_sets",
-        "auxiliary_datasets",
-        "near_copies",
-        "gradient_sketches",
-        "candidates",
-        "kernel_matrix",
-        "kmm_weights",
-        "selected_subset",
-    ),
     partitions="target",
     keys=each_target,
-    recipe=_recipe,
+    reads=Reads(
+        settings=SECTIONS,
+        parts=(
+            Part("offers"),
+            Part("target_sets", keys=same),
+            Part(DATASETS, keys=offered),
+            Part("near_copies"),
+            Part("gradient_sketches", keys=sketched),
+            Part("candidates"),
+            Part("kernel_matrix"),
+            Part(VALUES, keys=_values),
+            Part(SUBSETS, keys=_purchases),
+        ),
+        facts=(
+            Fact("policies", _policies, settings=METHOD_NAMES),
+            Fact("set_aside", _set_aside, nouns=("offers", DATASETS, "gradient_sketches")),
+        ),
+    ),
+    writes=(Decision,),
     make=_make,
-    version="3",  # 3: objective, owners, families, what would have to change; 2: copies
+    version="4",  # 4: a record with a schema, by any policy and method; 3: objective, owners, …
 )

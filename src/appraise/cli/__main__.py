@@ -1,0 +1,5 @@
+"""`python -m appraise.cli`."""
+
+from appraise.cli.main import main
+
+main()

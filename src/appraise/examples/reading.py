@@ -1,0 +1,95 @@
+"""The rows of a source as examples, through its templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from appraise.errors import OfferError
+from appraise.examples.example import Example, Unreadable
+from appraise.examples.sources import read_rows
+from appraise.examples.templates import RowTemplates
+from appraise.settings.data import Source
+
+
+@dataclass(frozen=True)
+class SourceExamples:
+    """What was read from a source, in its order.
+
+    Attributes:
+        source: as the offer or the target's component names it.
+        templates: by which its rows became examples.
+        examples: the rows that could be read and that `where` keeps.
+        unreadable: the rows that could not be read.
+        columns: the columns that they had.
+    """
+
+    source: str
+    templates: RowTemplates
+    examples: tuple[Example, ...]
+    unreadable: tuple[Unreadable, ...]
+    columns: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were, read or not."""
+        return len(self.examples) + len(self.unreadable)
+
+    def described(self, row: int, limit: str) -> str:
+        """What a row is in place of one that can be read: broken, or larger than a limit."""
+        for lost in self.unreadable:
+            if lost.row == row:
+                return lost.reason
+        size = next(example.source.size for example in self.examples if example.source.row == row)
+        return f"{size} bytes, above {limit}"
+
+    def check_columns(self) -> None:
+        """Check that the templates' columns exist; OfferError lists those that do."""
+        if self.columns:  # none at all: no row could be read, which is another matter
+            self.templates.check(self.columns)
+
+
+def read_examples(
+    source: Source,
+    root: Path,
+    max_row_bytes: int,
+    *,
+    group: str | None = None,
+    seed: int = 0,
+    pairs: bool = False,
+) -> SourceExamples:
+    """The rows of a source, those that its `where` keeps, through its templates.
+
+    Args:
+        group: template of what no two splits may share.
+        seed: by which a wrong one of the choices is drawn.
+        pairs: whether each row must have a worse answer too.
+
+    Raises:
+        SourceError: see `read_rows`.
+        OfferError: no rows, no pairs where they are needed, or something that is not a template.
+    """
+    templates = RowTemplates.of(source, group, seed)
+    if pairs and not templates.gives_pairs:
+        raise OfferError(
+            f"{source.source}: expected pairs of a better and a worse answer, which "
+            "gradient_sketches.objective compares, found neither `rejected` nor `choices`; add the "
+            "template of the worse answer, or of choices of which a wrong one is drawn"
+        )
+    examples: list[Example] = []
+    unreadable: list[Unreadable] = []
+    columns: set[str] = set()
+    for row in read_rows(source, root, max_row_bytes):
+        columns.update(row.columns)
+        if row.unreadable is not None:
+            unreadable.append(Unreadable(row.number, row.size, row.unreadable))
+        elif templates.keeps(row.columns):
+            examples.append(templates.example(row.number, row.size, row.columns))
+    if not examples and not unreadable:
+        if columns:
+            templates.check(columns)
+        wanted = "rows in which each `where` is found" if columns else "rows"
+        raise OfferError(f"{source.source}: expected {wanted}, found none")
+    return SourceExamples(
+        source.source, templates, tuple(examples), tuple(unreadable), frozenset(columns)
+    )

@@ -1,0 +1,9 @@
+"""A project: its settings, where its artifacts lie, and what each step may read of them."""
+
+from __future__ import annotations
+
+from appraise.project.layout import SET_ASIDE as SET_ASIDE
+from appraise.project.layout import Project as Project
+from appraise.project.manifest import MANIFEST as MANIFEST
+from appraise.project.manifest import Input as Input
+from appraise.project.manifest import Recipe as Recipe

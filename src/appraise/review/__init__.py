@@ -1,0 +1,1 @@
+"""What looks at a finished project: summary, costs, verification, agreement, several targets."""

@@ -1,0 +1,62 @@
+"""A target's splits from its components, once it is known which rows are valid."""
+
+from __future__ import annotations
+
+import pytest
+from as_read import as_read, talk  # type: ignore[import-not-found]
+
+from appraise.errors import OfferError
+from appraise.examples.example import Example, Unreadable
+from appraise.examples.overlap import known_fingerprints
+from appraise.examples.reading import SourceExamples
+from appraise.examples.targets import SPLITS, check_readable, split_target
+from appraise.examples.templates import RowTemplates
+from appraise.examples.verdicts import Validation
+from appraise.settings.data import Component, TargetParams
+
+ONE, TWO = (Component(name=name, source=f"{name}.jsonl") for name in ("one", "two"))
+TARGET = TargetParams(title="A desk", components=(ONE, TWO), value=2, train=1, test=3)
+Part = tuple[Component, SourceExamples, Validation]
+
+
+def part(component: Component, examples: list[Example], **reasons: str) -> Part:
+    columns = frozenset({"prompt", "completion"})
+    templates = RowTemplates.of(component)
+    dataset = SourceExamples(component.source, templates, tuple(examples), (), columns)
+    return component, dataset, Validation((), {int(row[1:]): why for row, why in reasons.items()})
+
+
+def asked(count: int) -> list[Example]:
+    return [as_read(row, f"what is it about number {row}", str(row)) for row in range(1, count + 1)]
+
+
+def test_components_one_after_the_other() -> None:
+    talks = [as_read(row, talk(("user", f"and what about {row} ?")), "x") for row in range(1, 9)]
+    made = split_target("desk", TARGET, [part(ONE, asked(9), r1="too_long"), part(TWO, talks)])
+    assert {name: len(examples) for name, examples in made.splits.items()} == {
+        "value": 4, "train": 2, "test": 6,
+    }  # fmt: skip
+    assert tuple(made.splits) == SPLITS
+    for examples in made.splits.values():
+        names = [example.component for example in examples]
+        assert names == sorted(names)
+    assert made.components[0].dropped == {"too_long": 1}
+    assert (made.components[0].rows, made.components[0].usable) == (9, 8)
+    prompts = [example.prompt for example in [*asked(9), *talks]]
+    assert list(made.fingerprints) == known_fingerprints(prompts), "of rows that are dropped too"
+
+
+def test_too_few_rows() -> None:
+    with pytest.raises(OfferError, match=r"desk, component one: .* found 5 usable of 5 rows"):
+        split_target("desk", TARGET, [part(ONE, asked(5)), part(TWO, asked(9))])
+
+
+def test_a_row_that_cannot_be_read() -> None:
+    templates = RowTemplates.of(ONE)
+    lost = Unreadable(2, 5, "not JSON")
+    dataset = SourceExamples("one.jsonl", templates, (*asked(1),), (lost,), frozenset())
+    check_readable(ONE, dataset, Validation((), {1: "empty"}), 100)
+    with pytest.raises(OfferError, match=r"one\.jsonl: row 2: expected .* found not JSON"):
+        check_readable(ONE, dataset, Validation((), {2: "unreadable"}), 100)
+    with pytest.raises(OfferError, match="found 1 bytes, above the limit of 0"):
+        check_readable(ONE, dataset, Validation((), {1: "too_large"}), 0)
