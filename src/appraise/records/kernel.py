@@ -15,7 +15,7 @@ from appraise.records.record import ArrayRecord, Arrays, Json, JsonRecord, Part,
 from appraise.records.sketch import MadeAlike, made_alike
 
 KERNEL, TRANSFER = "kernel_matrix", "transfer_matrix"
-DATASETS, TARGETS = "gradient_sketches", "target_sketches"
+SKETCHES, TARGET_SKETCHES = "gradient_sketches", "target_sketches"
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ class Kernel(ArrayRecord):
             **{name: arrays[name] for name in cls.AXES},
             ids=ids,
             targets=targets,
-            sketches={name: str(sketches[f"{DATASETS}/{name}"]) for name in ids},
-            target_sketches={name: str(sketches[f"{TARGETS}/{name}"]) for name in targets},
+            sketches={name: str(sketches[f"{SKETCHES}/{name}"]) for name in ids},
+            target_sketches={name: str(sketches[f"{TARGET_SKETCHES}/{name}"]) for name in targets},
             sketched=made_alike(mapping(meta["sketched"])),
         )
 
     def meta(self) -> Json:
         """As the file has it."""
         sketches: dict[str, JsonValue] = {
-            **{f"{DATASETS}/{name}": sha for name, sha in self.sketches.items()},
-            **{f"{TARGETS}/{name}": sha for name, sha in self.target_sketches.items()},
+            **{f"{SKETCHES}/{name}": sha for name, sha in self.sketches.items()},
+            **{f"{TARGET_SKETCHES}/{name}": sha for name, sha in self.target_sketches.items()},
         }
         return {
             "ids": list(self.ids),

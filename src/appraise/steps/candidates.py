@@ -33,7 +33,7 @@ from appraise.steps.offered import Offered, offered
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, targets, whole
 
-DATASETS, TARGETS = "gradient_sketches", "target_sketches"
+SKETCHES, TARGET_SKETCHES = "gradient_sketches", "target_sketches"
 REMEDY = "run `appraise gradient-sketches`"
 
 
@@ -60,8 +60,8 @@ class Asked(BaseModel):
 
 def _sketched(project: Project, _: str = "") -> list[str]:
     """The datasets that have a sketch."""
-    keys = project.partitions(DATASETS)
-    ids = [key for key in keys if project.set_aside(DATASETS, key) is None]
+    keys = project.partitions(SKETCHES)
+    ids = [key for key in keys if project.set_aside(SKETCHES, key) is None]
     if not ids:
         raise ArtifactError(
             "candidates: expected the sketch of at least one dataset, found none that is not set "
@@ -100,7 +100,7 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
         if given.fact("asked") is None:
             yield Output(given.key, (Candidates(ids=tuple(ids)),))
             continue
-        asked, names = Asked.model_validate(given.fact("asked")), given.keys(TARGETS)
+        asked, names = Asked.model_validate(given.fact("asked")), given.keys(TARGET_SKETCHES)
         gradients = _gradients(given, ids, asked.normalize, progress)
         made = _screened(given, gradients, asked, names)
         yield Output(given.key, (gradients, _table(made, ids), _content(made, ids)))
@@ -110,7 +110,7 @@ def _gradients(
     given: Given, ids: Sequence[str], normalize: Normalize, progress: Progress
 ) -> PoolGradients:
     """Mean gradients (n, d) float32; those of sketches that have not changed are taken over."""
-    contents = {name: given.sha256(DATASETS, name, Sketch.FILE) for name in ids}
+    contents = {name: given.sha256(SKETCHES, name, Sketch.FILE) for name in ids}
     old = given.before(PoolGradients)
     alike = old is not None and old.normalize == normalize
     kept = dict(zip(old.contents.values(), old.G, strict=True)) if old is not None and alike else {}
@@ -119,7 +119,7 @@ def _gradients(
     for name in ids:
         row = kept.get(contents[name])
         if row is None:
-            row = _mean(given, DATASETS, name, normalize).astype(np.float32)
+            row = _mean(given, SKETCHES, name, normalize).astype(np.float32)
         rows.append(row)
         progress.step()
     return PoolGradients(np.stack(rows), contents, normalize)
@@ -135,7 +135,7 @@ def _mean(given: Given, noun: str, key: str, normalize: Normalize) -> NDArray[np
 def _screened(
     given: Given, gradients: PoolGradients, asked: Asked, names: Sequence[str]
 ) -> Screening:
-    targets = {name: _mean(given, TARGETS, name, asked.normalize) for name in names}
+    targets = {name: _mean(given, TARGET_SKETCHES, name, asked.normalize) for name in names}
     question, largest = asked.question(list(gradients.contents)), given.params.candidates.largest
     try:
         return screening(Pool(gradients.G), targets, question, largest)
@@ -189,15 +189,15 @@ STEP = Step(
     reads=Reads(
         settings=("candidates",),
         parts=(
-            Part(DATASETS, (Sketch,), _of_a_large_pool),
-            Part(TARGETS, (Sketch,), _targets_of_a_large_pool),
+            Part(SKETCHES, (Sketch,), _of_a_large_pool),
+            Part(TARGET_SKETCHES, (Sketch,), _targets_of_a_large_pool),
         ),
         facts=(
-            Fact("datasets", _sketched, nouns=(DATASETS,), large=True),
+            Fact("datasets", _sketched, nouns=(SKETCHES,), large=True),
             Fact(
                 "asked",
                 _asked,
-                nouns=("offers", DATASETS),
+                nouns=("offers", SKETCHES),
                 settings=("kmm_weights", "kernel_matrix.normalize"),
                 large=True,
             ),

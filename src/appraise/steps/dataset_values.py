@@ -24,7 +24,7 @@ from appraise.records.certificate import ProgramCertificate
 from appraise.records.kernel import Kernel
 from appraise.records.sketch import Sketch
 from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
-from appraise.steps.kernel_matrix import DATASETS, TARGETS
+from appraise.steps.kernel_matrix import SKETCHES, TARGET_SKETCHES
 from appraise.steps.offered import Offered, offered
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Step, targets
@@ -44,7 +44,7 @@ def _keys(project: Project) -> list[str]:
 def kernel_ids(project: Project, _: str = "") -> list[str]:
     """The kernel's datasets, as its manifest has them."""
     inputs = project.manifest("kernel_matrix").recipe.inputs
-    return sorted(each.key for each in inputs if each.noun == DATASETS)
+    return sorted(each.key for each in inputs if each.noun == SKETCHES)
 
 
 def _offered(project: Project, _: str) -> JsonValue:
@@ -88,8 +88,8 @@ class _Collected:
 
     def _check_current(self) -> None:
         """Intervals come from the sketches: they must be those that the kernel was made from."""
-        made_of = [(DATASETS, name, sha) for name, sha in self._kernel.sketches.items()]
-        made_of.append((TARGETS, self._target, self._kernel.target_sketches[self._target]))
+        made_of = [(SKETCHES, name, sha) for name, sha in self._kernel.sketches.items()]
+        made_of.append((TARGET_SKETCHES, self._target, self._kernel.target_sketches[self._target]))
         for noun, key, expected in made_of:
             actual = self._given.sha256(noun, key, Sketch.FILE)
             if actual != expected:
@@ -125,7 +125,7 @@ class _Collected:
         )
 
     def _sketches(self, ids: Sequence[str]) -> Sketches:
-        sketches = [self._given.read(Sketch, DATASETS, name) for name in ids]
+        sketches = [self._given.read(Sketch, SKETCHES, name) for name in ids]
         return Sketches(
             rows=[sketch.rows for sketch in sketches],
             keys=[
@@ -135,7 +135,7 @@ class _Collected:
                 ]
                 for sketch in sketches
             ],
-            target=self._given.read(Sketch, TARGETS, self._target).rows,
+            target=self._given.read(Sketch, TARGET_SKETCHES, self._target).rows,
         )
 
 
@@ -158,8 +158,8 @@ STEP = Step(
         ),
         parts=(
             Part("kernel_matrix", (Kernel,)),
-            Part(DATASETS, (Sketch,), kernel_ids),
-            Part(TARGETS, (Sketch,), own_target),
+            Part(SKETCHES, (Sketch,), kernel_ids),
+            Part(TARGET_SKETCHES, (Sketch,), own_target),
         ),
         facts=(Fact("offered", _offered, nouns=("offers", "kernel_matrix")),),
     ),

@@ -34,7 +34,7 @@ from appraise.settings.valuation import KernelMatrixParams
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, whole
 
-DATASETS, TARGETS = "gradient_sketches", "target_sketches"
+SKETCHES, TARGET_SKETCHES = "gradient_sketches", "target_sketches"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _names(given: Given) -> dict[Name, str]:
     """Each sketch, and its SHA-256."""
     return {
         Name(noun, key): given.sha256(noun, key, Sketch.FILE)
-        for noun in (DATASETS, TARGETS)
+        for noun in (SKETCHES, TARGET_SKETCHES)
         for key in given.keys(noun)
     }
 
@@ -107,7 +107,7 @@ def _kernel(given: Given, progress: Progress) -> Kernel:
     new = [name for name in sketches if name not in kept.gradients]
     gradients = kept.gradients | _read(given, new, progress)
     sketched = _check_alike({name: gradients[name].sketched for name in sketches})
-    ids, targets = ([n for n in sketches if n.noun == noun] for noun in (DATASETS, TARGETS))
+    ids, targets = ([n for n in sketches if n.noun == noun] for noun in (SKETCHES, TARGET_SKETCHES))
     vectors = {name: gradients[name].vector for name in sketches}
     return Kernel(
         K=_products(vectors, ids, ids, kept.K, kept.places),
@@ -131,8 +131,8 @@ def _kept(given: Given, sketches: Mapping[Name, str]) -> _Kept:
     if old is None:
         return _Kept()
     n, gradients, places = len(old.ids), {}, {}
-    made_of = [(Name(DATASETS, key), old.sketches[key]) for key in old.ids]
-    made_of += [(Name(TARGETS, key), old.target_sketches[key]) for key in old.targets]
+    made_of = [(Name(SKETCHES, key), old.sketches[key]) for key in old.ids]
+    made_of += [(Name(TARGET_SKETCHES, key), old.target_sketches[key]) for key in old.targets]
     for i, (name, sha256) in enumerate(made_of):
         if sketches.get(name) == sha256:
             vector = old.G[i] if i < n else old.T[i - n]
@@ -259,8 +259,8 @@ STEP = Step(
     reads=Reads(
         settings=("kernel_matrix",),
         parts=(
-            Part(DATASETS, (Sketch,), candidate_ids),
-            Part(TARGETS, (Sketch,), all_targets),
+            Part(SKETCHES, (Sketch,), candidate_ids),
+            Part(TARGET_SKETCHES, (Sketch,), all_targets),
         ),
         facts=(Fact("datasets", candidate_ids, nouns=("candidates",), large=True),),
     ),

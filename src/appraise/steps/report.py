@@ -35,7 +35,7 @@ from appraise.steps.step import Output, Step, each_target
 from appraise.steps.valuation_decision import DATASETS, VALUES, offered, sketched
 from appraise.storage.files import sha256_bytes, sha256_file, write_bytes
 
-SKETCHES, TARGETS = "gradient_sketches", "target_sketches"
+SKETCHES, TARGET_SKETCHES = "gradient_sketches", "target_sketches"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]: 
 
 def _costs(given: Given) -> list[Cost]:
     """Of the target's sketch, then of each dataset's; seconds are of a machine, not of the page."""
-    parts = [(TARGETS, given.key), *((SKETCHES, dataset) for dataset in given.keys(SKETCHES))]
+    parts = [
+        (TARGET_SKETCHES, given.key),
+        *((SKETCHES, dataset) for dataset in given.keys(SKETCHES)),
+    ]
     costs = []
     for noun, key in parts:
         folder = given.folder(noun, key)
@@ -128,7 +131,7 @@ STEP = Step(
         parts=(
             Part("offers", (Offers,)),
             Part(DATASETS, (DatasetCard,), offered),
-            Part(TARGETS, keys=same),
+            Part(TARGET_SKETCHES, keys=same),
             Part(SKETCHES, keys=sketched),
             Part("kernel_matrix", (Kernel,)),
             Part("transfer_matrix", (Transfer,)),
