@@ -29,10 +29,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/appraise fetch
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 fast: $(VENV)/installed ## The unit tests alone, under three minutes
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 format: $(VENV)/installed ## Format, and fix what can be fixed
 	$(BIN)/ruff format .
