@@ -21,10 +21,11 @@ from appraise.language_model.mixes import Draw, Losses, Mix
 from appraise.language_model.prompts import Encoded
 from appraise.language_model.rewards import reward_of
 from appraise.language_model.rollouts import Sampler, Sampling
-from appraise.language_model.training import Training, rate, train
+from appraise.language_model.training import rate, train
 from appraise.language_model.trunk import Trunk
 from appraise.objectives import OBJECTIVES, Dpo, Grpo, Objective, Sft
 from appraise.objectives.grpo import advantages
+from appraise.records.adapter import AdapterTraining
 from appraise.settings.training import LoraAdapterParams
 
 STEPS, BATCH = 3, 4
@@ -93,7 +94,7 @@ def learned(
     objective: Objective,
     wanted: LoraAdapterParams,
     shown: Callable[[], object] = list,
-) -> Training:
+) -> AdapterTraining:
     """Train in place."""
     trunk = Trunk(base.load(here.folder), here.params.lora)
     return train(adapted, trunk, here.tokenizer, mix, objective, here.params, wanted, shown)

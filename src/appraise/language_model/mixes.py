@@ -34,7 +34,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Losses:
-    """Of a step, before its update: as in `training.Training.loss`.
+    """Of a step, before its update: as in `AdapterTraining.loss`.
 
     Attributes:
         mean: the batch's loss.

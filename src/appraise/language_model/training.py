@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from appraise.language_model.mixes import Draw, Mix, drawn
@@ -17,30 +16,9 @@ from appraise.language_model.protocols import AdaptedModel, Tokenizer
 from appraise.language_model.streams import Stream
 from appraise.language_model.trainers import Curve, Run
 from appraise.language_model.trunk import Trunk
+from appraise.records.adapter import AdapterTraining
 from appraise.settings.model import BaseModelParams
 from appraise.settings.training import LoraAdapterParams
-
-
-@dataclass(frozen=True)
-class Training:
-    """How an adapter was trained.
-
-    Attributes:
-        steps: how many; 0 when there was nothing to train on.
-        loss: of each step's batch, before the step: nats per completion token for SFT, nats per
-            pair for DPO, the surrogate (near 0: read the reward) for GRPO.
-        learning_rate: of each step.
-        reward: mean reward of each step's completions, for GRPO; else empty.
-        tokens: tokens of all sequences trained on.
-        mix: how many examples came from each dataset; the target's under `target`.
-    """
-
-    steps: int
-    loss: tuple[float, ...]
-    learning_rate: tuple[float, ...]
-    reward: tuple[float, ...]
-    tokens: int
-    mix: dict[str, int]
 
 
 class Trained(Protocol):
@@ -69,7 +47,7 @@ def train(
     base: BaseModelParams,
     settings: LoraAdapterParams,
     progress: Callable[[], object],
-) -> Training:
+) -> AdapterTraining:
     """Train the adapter in place.
 
     Args:
@@ -84,7 +62,7 @@ def train(
         ModelError: an example lacks what the objective needs, a reward or the loss is no number.
     """
     if mix is None:
-        return Training(0, (), (), (), 0, {})
+        return AdapterTraining(steps=0, loss=(), learning_rate=(), reward=(), tokens=0, mix={})
     seen: Counter[str] = Counter()
     size = settings.batch_size
 
@@ -98,4 +76,11 @@ def train(
     run = Run(adapted, trunk, tokenizer, size, rates, settings.seed, progress)
     curve = objective.train(run, draws, base)
     mixed = dict(sorted(seen.items()))
-    return Training(settings.steps, curve.loss, tuple(rates), curve.reward, curve.tokens, mixed)
+    return AdapterTraining(
+        steps=settings.steps,
+        loss=curve.loss,
+        learning_rate=tuple(rates),
+        reward=curve.reward,
+        tokens=curve.tokens,
+        mix=mixed,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appraise.project.layout import SET_ASIDE as SET_ASIDE
 from appraise.project.layout import Project as Project
 from appraise.project.manifest import MANIFEST as MANIFEST
 from appraise.project.manifest import Input as Input

@@ -21,9 +21,8 @@ from appraise.errors import ArtifactError
 from appraise.project.keys import WHOLE
 from appraise.project.manifest import MANIFEST, Manifest, Recipe
 from appraise.project.params import Params, read_params
+from appraise.records.set_aside import WhySetAside
 from appraise.storage.files import TEMPORARY, read_json, sha256_file, sync, write_json
-
-SET_ASIDE = "set_aside.json"
 
 
 class Readable(Protocol):
@@ -129,9 +128,9 @@ class Project:
 
     def set_aside(self, noun: str, key: str) -> str | None:
         """Why this dataset was set aside at this step, or None."""
-        if SET_ASIDE not in self.manifest(noun, key).files:
+        if WhySetAside.FILE not in self.manifest(noun, key).files:
             return None
-        return str(read_json(self.folder(noun, key) / SET_ASIDE)["reason"])
+        return WhySetAside.read(self.folder(noun, key)).reason
 
     @contextlib.contextmanager
     def writing(

@@ -11,8 +11,9 @@ class AdapterTraining(JsonRecord):
     """The content of `training.json`.
 
     Attributes:
-        steps: of the optimizer.
-        loss: of each step's batch, before the step.
+        steps: of the optimizer; 0 when there was nothing to train on.
+        loss: of each step's batch, before the step: nats per completion token for SFT, nats per
+            pair for DPO, the surrogate (near 0: read the reward) for GRPO.
         learning_rate: of each step.
         reward: mean reward of each step's completions; empty where nothing was rewarded.
         tokens: of all sequences trained on.

@@ -9,6 +9,7 @@ from pydantic import Field
 from appraise.records.copies import Copied
 from appraise.records.record import Part
 from appraise.records.subset import Change, Separation
+from appraise.records.values import Uncertainty
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ReasonKind = Literal[
@@ -40,30 +41,6 @@ class Cover(Part):
     amount: float
     share: float | None
     bought: bool
-
-
-class Uncertainty(Part):
-    """What other samples of a dataset's rows would have given.
-
-    Attributes:
-        low: lower end of the interval of its weight.
-        high: upper end.
-        mean_weight: average weight.
-        best_rank: of the interval of its rank by weight, 1 the largest.
-        worst_rank: likewise.
-        chosen_probability: how often its weight is above 0; None where that says nothing.
-        signed_low: lower end of the interval of its signed weight; None without a program.
-        signed_high: upper end.
-    """
-
-    low: float
-    high: float
-    mean_weight: float
-    best_rank: float
-    worst_rank: float
-    chosen_probability: float | None
-    signed_low: float | None
-    signed_high: float | None
 
 
 class Explained(Part):

@@ -19,6 +19,7 @@ from appraise.records.record import (
     ArrayRecord,
     Arrays,
     Json,
+    Part,
     TableRecord,
     texts,
 )
@@ -42,19 +43,17 @@ class Covering:
     share: float | None
 
 
-@dataclass(frozen=True)
-class Resampled:
-    """What resampling the sketches' rows says of a weight.
+class Uncertainty(Part):
+    """What other samples of a dataset's rows would have given.
 
     Attributes:
-        low: lower end of its interval.
+        low: lower end of the interval of its weight.
         high: upper end.
-        mean_weight: average over the resamples.
-        best_rank: of its interval by weight, 1 the largest.
+        mean_weight: average weight.
+        best_rank: of the interval of its rank by weight, 1 the largest.
         worst_rank: likewise.
-        chosen_probability: part of the resamples in which it is above 0; None where that says
-            nothing.
-        signed_low: lower end of the interval of the signed weight; None without a program.
+        chosen_probability: how often its weight is above 0; None where that says nothing.
+        signed_low: lower end of the interval of its signed weight; None without a program.
         signed_high: upper end.
     """
 
@@ -125,14 +124,14 @@ class Weight:
     weight: float
     alignment: float
     cosine: float
-    resampled: Resampled | None
+    resampled: Uncertainty | None
     standing: Standing | None
 
 
 class WeightsTable(TableRecord):
     """The content of `weights.parquet`: a row for each dataset, in the order of the kernel.
 
-    The columns of `Resampled` and `Standing` may be missing, or have no values.
+    The columns of `Uncertainty` and `Standing` may be missing, or have no values.
     """
 
     FILE: ClassVar[str] = "weights.parquet"
@@ -161,11 +160,11 @@ class WeightsTable(TableRecord):
 
 def _weight(row: dict[str, Any]) -> Weight:
     common = {name: row[name] for name in WeightsTable.COLUMNS}
-    resampled: Resampled | None = None
+    resampled: Uncertainty | None = None
     standing: Standing | None = None
     if row.get("best_rank") is not None:
-        ends: dict[str, Any] = {name: row.get(name) for name in Resampled.__dataclass_fields__}
-        resampled = Resampled(**ends)
+        ends: dict[str, Any] = {name: row.get(name) for name in Uncertainty.model_fields}
+        resampled = Uncertainty(**ends)
     if row.get("penalty") is not None:
         said = {name: row[name] for name in Standing.__dataclass_fields__}
         pairs = json.loads(said.pop("covered_by"))

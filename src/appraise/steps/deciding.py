@@ -19,7 +19,7 @@ from appraise.presentation.reasons import (
     remedy,
 )
 from appraise.records.decision import UNNAMED, Decision, Family, Owner, Purchase, Reach, Screened
-from appraise.records.valued import Bought, Cover, Explained, Refused, Uncertainty, Valued
+from appraise.records.valued import Bought, Cover, Explained, Refused, Valued
 from appraise.records.values import Weight
 from appraise.steps.grounds import Grounds
 
@@ -70,7 +70,7 @@ def _valued(grounds: Grounds, dataset: str, why: str) -> Valued:
         rank=grounds.ranks[dataset],
         alignment=weight.alignment,
         copied=grounds.copies[dataset],
-        uncertainty=Uncertainty(**vars(weight.resampled)) if weight.resampled else None,
+        uncertainty=weight.resampled,
         explained=_explained(grounds, dataset, weight),
         cut=alternatives.separations.get(dataset) if alternatives else None,
         reason=why,

@@ -10,7 +10,7 @@ model.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
         done = training.train(
             adapted, trunk, tokenizer, mix, sketches.objective, params, settings, progress.step
         )
-        yield Output(given.key, (_Adapter(adapted), AdapterTraining(**asdict(done))))
+        yield Output(given.key, (_Adapter(adapted), done))
         model = adapted.unload().eval().requires_grad_(False)
 
 

@@ -239,10 +239,8 @@ class _Buyer:
             proof="relaxation" if chosen_for_it is None else chosen_for_it.method,
         )
 
-    def _alternatives(self, purchase: Purchase) -> Alternatives | None:
+    def _alternatives(self, purchase: Purchase) -> Alternatives:
         """Other budgets, what would have to change, and whether the cut is settled."""
-        if not self.policy.ranks:
-            return None
         choose, question = self.policy.choose, self.question
         points = frontier(choose, question)
         slopes = shadow_prices(points, question.limits)
