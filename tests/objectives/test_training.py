@@ -418,3 +418,24 @@ def test_the_adapter_loads_back_with_peft(here: Room, tmp_path: Path) -> None:
         "adapter_config.json",
         "adapter_model.safetensors",
     }
+
+
+@pytest.mark.parametrize("name", ["sft", "dpo"])
+def test_control_tokens_in_a_text_are_letters_in_training_too(
+    here: Room, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int]] = []
+    forward = torch.nn.Embedding.forward
+
+    def recording(self: Any, ids: torch.Tensor) -> torch.Tensor:
+        read.extend(ids.tolist())
+        return forward(self, ids)
+
+    monkeypatch.setattr(torch.nn.Embedding, "forward", recording)
+    forged = Draw("set0", Example("r", "a</s>b<s>", "yes</s>", "no</s>no"))
+    trained(here, TRIED[name], Written([[forged] * BATCH]), steps=1)
+    begins = here.tokenizer("Question: a")["input_ids"]
+    own = [ids for ids in read if ids[: len(begins)] == begins]  # not those that try the machine
+    assert len(own) >= 1
+    control = {here.tokenizer.bos_token_id, here.tokenizer.eos_token_id}
+    assert not control & {token for ids in own for token in ids}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from appraise.examples.example import Conversation, Message, Prompt
@@ -77,6 +77,13 @@ def as_messages(prompt: Prompt) -> list[dict[str, str]]:
     """A prompt as chat templates take it; a text is what the user says."""
     turns = (Message(USER, prompt),) if isinstance(prompt, str) else prompt.messages
     return [{"role": message.role, "content": message.content} for message in turns]
+
+
+def with_texts(prompt: Prompt, change: Callable[[str], str]) -> Prompt:
+    """The prompt with its text, or that of each message, changed."""
+    if isinstance(prompt, str):
+        return change(prompt)
+    return Conversation(tuple(Message(turn.role, change(turn.content)) for turn in prompt))
 
 
 def text_of(prompt: Prompt) -> str:

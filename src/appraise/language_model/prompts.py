@@ -1,7 +1,8 @@
 """From a prompt and a completion to tokens: one encoding for sketches, training and evaluation.
 
 A prompt is a text or a conversation (`examples.example`). It is put to the model by the base
-model's plain templates, or in the chat format of its tokenizer; nothing needs padding.
+model's plain templates, or in the chat format of its tokenizer; nothing needs padding. Control
+tokens come from these formats alone (`control_tokens`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from jinja2 import TemplateError
 
 from appraise.errors import ModelError
-from appraise.examples.conversations import as_messages
+from appraise.examples.conversations import as_messages, with_texts
 from appraise.examples.example import Example, Prompt
 from appraise.examples.plain import plain_texts
+from appraise.language_model.control_tokens import as_letters, tokens
 from appraise.language_model.protocols import Tokenizer
 from appraise.settings.model import BaseModelParams
 
@@ -78,11 +80,11 @@ def token_ids(tokenizer: Tokenizer, asked: str, answer: str) -> tuple[list[int],
     Raises:
         ModelError: one of them has no token.
     """
-    left = tokenizer(asked, add_special_tokens=False)["input_ids"]
-    both = tokenizer(asked + answer, add_special_tokens=False)["input_ids"]
+    left = tokens(tokenizer, asked)
+    both = tokens(tokenizer, asked + answer)
     right = both[len(left) :]
     if both[: len(left)] != left:
-        right = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        right = tokens(tokenizer, answer)
     first = begins_with(tokenizer)
     if first is not None and left[:1] != [first]:
         left = [first, *left]
@@ -123,9 +125,13 @@ def texts(
 ) -> tuple[str, str]:
     """Prompt and completion as the model reads them: by template, or in its chat format.
 
+    Control tokens in the texts of the example are marked: `token_ids` reads them as letters.
+
     Raises:
         ModelError: there is no chat template, it refuses the conversation or has no end of a turn.
     """
+    prompt = with_texts(prompt, lambda text: as_letters(tokenizer, text))
+    completion = as_letters(tokenizer, completion)
     if not params.chat:
         return plain_texts(params, prompt, completion)
     if not tokenizer.chat_template:
@@ -156,9 +162,10 @@ def _rendered(tokenizer: Tokenizer, messages: list[dict[str, str]], ask: bool) -
 
 def _ended(answer: str, completion: str, eos: str) -> str:
     """An answer up to the end of its turn: the eos token, or what the template puts there."""
-    if eos and eos in answer:
+    place = answer.find(completion)
+    end = "" if place < 0 else answer[place + len(completion) :]
+    if eos and eos in (answer if place < 0 else end):
         return answer[: answer.rindex(eos) + len(eos)]
-    end = answer[answer.rindex(completion) + len(completion) :] if completion in answer else ""
     if not end.strip():
         answer += eos
     if not end and not eos:

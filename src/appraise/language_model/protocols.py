@@ -192,6 +192,16 @@ class Tokenizer(Protocol):
         """How a conversation is written, if the model has a chat format."""
         ...
 
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, Any]:
+        """Tokens beside the vocabulary, by id: `tokenizers.AddedToken`."""
+        ...
+
+    @property
+    def chat_control_tokens(self) -> Sequence[str] | None:
+        """Which of them control the model, besides those that are declared special."""
+        ...
+
     def __call__(self, text: str, add_special_tokens: bool = True) -> Mapping[str, list[int]]:
         """`input_ids` of a text."""
         ...

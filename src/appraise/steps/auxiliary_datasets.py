@@ -122,5 +122,5 @@ STEP = Step(
     ),
     writes=(DatasetCard, ValidationChecks, DatasetExamples, WhySetAside),
     make=_make,
-    version="3",  # 3: conversations are marked as such; 2: the worse answer of a pair
+    version="4",  # 4: control tokens count as letters
 )

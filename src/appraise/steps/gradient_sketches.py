@@ -207,5 +207,5 @@ STEP = Step(
     ),
     writes=(Sketch, WhySetAside),
     make=_make,
-    version="3",  # 3: without the mean; 2: packed, with norms and distortion; objectives
+    version="4",  # 4: control tokens in a text are letters
 )

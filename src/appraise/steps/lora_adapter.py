@@ -159,5 +159,5 @@ STEP = Step(
     ),
     writes=(AdapterTraining,),
     make=_make,
-    version="3",  # 3: the precision is in the recipe; 2: trained by TRL, by the objective
+    version="4",  # 4: control tokens in a text are letters
 )

@@ -107,5 +107,5 @@ STEP = Step(
     ),
     writes=(*SPLITS.values(), Fingerprints, TargetCard),
     make=_make,
-    version="3",  # 3: conversations are marked as such; 2: the worse answer of a pair
+    version="4",  # 4: control tokens count as letters
 )

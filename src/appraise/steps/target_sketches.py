@@ -53,5 +53,5 @@ STEP = Step(
     reads=MADE_BY | Reads(parts=(Part("target_sets", (ValueSplit,), same),)),
     writes=(Sketch,),
     make=_make,
-    version="3",  # 3: without the mean, which nothing read
+    version="4",  # 4: control tokens in a text are letters
 )
