@@ -10,12 +10,10 @@ from __future__ import annotations
 import functools
 import re
 
-from transformers.utils.chat_template_utils import encode_marked_chat, mark_control_tokens
-
 from appraise.errors import ModelError
 from appraise.language_model.protocols import Tokenizer
 
-_START, _, _END = mark_control_tokens("x", re.compile("x"))  # what is put around, private-use
+_START, _END = "\U000f0000", "\U000f0001"  # around a control token, as transformers marks them
 
 
 def as_letters(tokenizer: Tokenizer, text: str) -> str:
@@ -31,7 +29,7 @@ def as_letters(tokenizer: Tokenizer, text: str) -> str:
             "expected a text with control tokens or the private-use characters U+F0000 and "
             f"U+F0001, found both: {text[:60]!r}; leave out the row"
         )
-    return str(mark_control_tokens(text, _control(tokenizer)))
+    return _control(tokenizer).sub(rf"{_START}\g<0>{_END}", text)
 
 
 def tokens(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -42,6 +40,8 @@ def tokens(tokenizer: Tokenizer, text: str) -> list[int]:
     """
     if not _marked(tokenizer).search(text):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
+    from transformers.utils.chat_template_utils import encode_marked_chat  # seconds, seldom needed
+
     try:
         ids: list[int] = encode_marked_chat(tokenizer, text)
     except ValueError as error:
