@@ -39,7 +39,7 @@ format: $(VENV)/installed ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 ui: $(VENV)/installed ## Dagster on http://127.0.0.1:3000, MLflow on http://127.0.0.1:5000
-	@infra/ui.sh
+	@$(BIN)/appraise ui
 
 verify: $(VENV)/installed ## Hash every artifact again and check the chain of evidence
 	@$(BIN)/appraise verify

@@ -62,6 +62,21 @@ def test_the_settings_of_dagsters_instance_are_those_of_infra(wheel: zipfile.Zip
     assert settings == (ROOT / "infra" / "dagster.yaml").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("inside", "ours"),
+    [
+        ("authoring/template/stages.yaml", "dvc.yaml"),
+        ("authoring/template/settings.yaml", "params.yaml"),
+        ("authoring/template/dvcignore", ".dvcignore"),
+        ("orchestration/ui.sh", "infra/ui.sh"),
+    ],
+)
+def test_a_project_of_ones_own_begins_with_our_files(
+    wheel: zipfile.ZipFile, inside: str, ours: str
+) -> None:
+    assert wheel.read(f"appraise/{inside}") == (ROOT / ours).read_bytes()
+
+
 def metadata(wheel: zipfile.ZipFile, name: str) -> str:
     (path,) = (path for path in wheel.namelist() if path.endswith(f".dist-info/{name}"))
     return wheel.read(path).decode()

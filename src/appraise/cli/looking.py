@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appraise.errors import AppraiseError, ParamsError
+from appraise.errors import ParamsError
 from appraise.examples.downloads import fetch as download
 from appraise.presentation.costs import total
 from appraise.project import Project
@@ -17,10 +17,9 @@ from appraise.review.agreement import agreement as compare
 from appraise.review.agreement import lines
 from appraise.review.joint import joint as weigh
 from appraise.review.sketch_costs import costs as count
+from appraise.review.status import next_step, states
 from appraise.review.summary import summary as describe
 from appraise.review.verification import verify as check
-from appraise.steps.flow import NOUNS, step
-from appraise.steps.step import Step
 
 
 @click.command()
@@ -42,31 +41,22 @@ def fetch(project: Project) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def status(project: Project, as_json: bool) -> None:
-    """Say which partitions are up to date, out of date or missing; compute nothing."""
-    found: dict[str, dict[str, str]] = {}
-    for noun in NOUNS:
-        one = step(noun)
-        try:
-            keys = one.keys(project)
-        except AppraiseError:
-            found[noun] = {}
-            continue
-        found[noun] = {key: _state(project, one, key) for key in keys}
+    """Say which partitions are up to date, out of date or missing; compute nothing.
+
+    A partition is up to date only if all that it was made from is too: below a change it waits for
+    the steps that are to be made first.
+    """
+    found = states(project)
     if as_json:
-        click.echo(json.dumps(found))
+        words = {
+            noun: {key: state.word for key, state in one.partitions.items()}
+            for noun, one in found.items()
+        }
+        click.echo(json.dumps(words))
         return
-    for noun, states in found.items():
-        counts = [f"{list(states.values()).count(s)} {s}" for s in sorted(set(states.values()))]
-        click.echo(f"{noun:20} {', '.join(counts) or 'waits for the steps before it'}")
-
-
-def _state(project: Project, one: Step, key: str) -> str:
-    try:
-        if one.current(project, key):
-            return "up to date"
-        return "out of date" if project.intact(one.noun, key) else "missing"
-    except AppraiseError:
-        return "missing"
+    for noun, one in found.items():
+        click.echo(f"{noun:20} {one}")
+    click.echo(next_step(found))
 
 
 @click.command()

@@ -21,8 +21,13 @@ from appraise.errors import AppraiseError
 from appraise.steps.flow import NOUNS
 
 STEPS = {noun.replace("_", "-"): noun for noun in NOUNS}
-LOOKING = "appraise.cli.looking"
-OTHERS = ("agreement", "costs", "fetch", "joint", "schema", "status", "summary", "verify")
+LOOKING = ("agreement", "costs", "fetch", "joint", "schema", "status", "summary", "verify")
+OTHERS = {  # name → module
+    "init": "appraise.cli.beginning",
+    "run": "appraise.cli.running",
+    "ui": "appraise.cli.running",
+    **dict.fromkeys(LOOKING, "appraise.cli.looking"),
+}
 
 
 @contextmanager
@@ -52,7 +57,7 @@ class Commands(click.Group):
             command: click.Command = import_module("appraise.cli.steps").command(STEPS[cmd_name])
             return command
         if cmd_name in OTHERS:
-            other: click.Command = getattr(import_module(LOOKING), cmd_name)
+            other: click.Command = getattr(import_module(OTHERS[cmd_name]), cmd_name)
             return other
         return None
 
@@ -76,7 +81,7 @@ def _of_step(noun: str) -> str:
 
 def _of_other(name: str) -> str:
     """The first sentence of the function of another command."""
-    functions = (node for node in _read(LOOKING).body if isinstance(node, ast.FunctionDef))
+    functions = (node for node in _read(OTHERS[name]).body if isinstance(node, ast.FunctionDef))
     return _first_sentence(
         next(ast.get_docstring(each) or "" for each in functions if each.name == name)
     )

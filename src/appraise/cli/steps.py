@@ -21,7 +21,7 @@ from appraise.steps.step import Step
 IN_A_STAGE = "DVC_STAGE"  # set by DVC for the command of a stage
 
 
-def _set_aside(project: Project, one: Step) -> dict[str, str]:
+def set_aside(project: Project, one: Step) -> dict[str, str]:
     """Datasets that this step left out, with the reason."""
     if Offers in one.writes:
         return {item.id: item.reason for item in project.read(Offers, one.noun).set_aside}
@@ -31,7 +31,8 @@ def _set_aside(project: Project, one: Step) -> dict[str, str]:
     return {key: reason for key, reason in reasons.items() if reason}
 
 
-def _show(project: Project, made: Made, aside: dict[str, str], as_json: bool) -> None:
+def show(project: Project, made: Made, aside: dict[str, str], as_json: bool) -> None:
+    """Print what a run of a step did."""
     if as_json:
         present = {key: project.content(made.noun, key) for key in (*made.made, *made.current)}
         fields = {"made": made.made, "current": made.current, "removed": made.removed}
@@ -81,10 +82,10 @@ def command(noun: str) -> click.Command:
             force,
             executor(where) if workers is None else _processes(workers),
             discovered() if record else (),
-            _by(),
+            by(),
         )
-        aside = _set_aside(project, one)
-        _show(project, made, aside, as_json)
+        aside = set_aside(project, one)
+        show(project, made, aside, as_json)
         if aside and not allow_set_aside:
             raise SetAside(f"{noun}: {len(aside)} set aside; the others went on")
 
@@ -102,5 +103,6 @@ def _processes(workers: int) -> Executor:
         raise ParamsError(f"--workers {workers}: {error}") from None
 
 
-def _by() -> By:
+def by() -> By:
+    """Who runs the steps of this process."""
     return "dvc" if IN_A_STAGE in os.environ else "command"

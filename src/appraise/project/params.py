@@ -14,7 +14,6 @@ import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Field,
     SerializeAsAny,
     ValidationError,
     model_validator,
@@ -87,12 +86,20 @@ def _known_mix(params: LoraAdapterParams) -> LoraAdapterParams:
     return params
 
 
+def _some_target(targets: dict[str, TargetParams]) -> dict[str, TargetParams]:
+    if not targets:
+        raise ValueError(
+            "expected a target, found none; `appraise target-sets add FILE` makes one of a file"
+        )
+    return targets
+
+
 class Params(Section):
     """All of `params.yaml`."""
 
     base_model: BaseModelParams
     offers: OffersParams
-    target_sets: dict[Name, TargetParams] = Field(min_length=1)
+    target_sets: Annotated[dict[Name, TargetParams], AfterValidator(_some_target)]
     auxiliary_datasets: AuxiliaryDatasetsParams = AuxiliaryDatasetsParams()
     near_copies: NearCopiesParams = NearCopiesParams()
     gradient_sketches: GradientSketchesParams = GradientSketchesParams()

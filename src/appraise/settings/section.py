@@ -26,5 +26,6 @@ def describe(error: ValidationError, most: int | None = None) -> str:
         place = ".".join(str(part) for part in item["loc"]) or "the whole"
         value = repr(item["input"])
         shown = "" if isinstance(item["input"], dict) else f", found {value[:60]}"
-        found.append(f"{place}: {item['msg']}{shown}")
+        said = item["msg"].removeprefix("Value error, ")
+        found.append(f"{place}: {said}{shown}")
     return "; ".join(found)

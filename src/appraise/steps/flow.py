@@ -41,3 +41,17 @@ def step(noun: str) -> Step:
         raise ParamsError(f"expected one of the steps {', '.join(NOUNS)}, found {noun!r}")
     one: Step = import_module(f"appraise.steps.{noun}").STEP
     return one
+
+
+def until(noun: str) -> tuple[str, ...]:
+    """The steps that the outputs of this one rest on, and itself, in their order.
+
+    Raises:
+        ParamsError: there is no such step.
+    """
+    wanted = {noun}
+    step(noun)
+    for each in reversed(NOUNS):
+        if each in wanted:
+            wanted.update(step(each).needs)
+    return tuple(each for each in NOUNS if each in wanted)

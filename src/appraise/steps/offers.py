@@ -73,8 +73,10 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
         else:
             offers[offer.id] = offer
     if not offers:
-        first = f"; {set_aside[0]['id']}: {set_aside[0]['reason']}" if set_aside else ""
-        raise OfferError(f"{path.name}: expected offers that can be used, found none{first}")
+        why = "`appraise offers add FILE` adds one"
+        if set_aside:
+            why = f"{set_aside[0]['id']}: {set_aside[0]['reason']}"
+        raise OfferError(f"{path.name}: expected offers that can be used, found none; {why}")
     head = {
         key: value for key, value in content.items() if key not in ("offers", "order", "set_aside")
     }

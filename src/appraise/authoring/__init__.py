@@ -1,0 +1,1 @@
+"""What a person would write, written for them: a new project, an offer, a part of a target."""
