@@ -6,6 +6,8 @@ one line and exits with the class's code; there is no traceback for a user's mis
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AppraiseError(Exception):
     """Base of every error this library raises on purpose."""
@@ -41,3 +43,10 @@ class SetAside(AppraiseError):  # noqa: N818 - an end, not an error
     """Everything that could be done was done, but some datasets were set aside."""
 
     exit_code = 3
+
+
+def in_one_message(faults: Sequence[str]) -> str:
+    """Several faults as one message, a line for each; of one fault the line."""
+    if len(faults) == 1:
+        return faults[0]
+    return "\n".join([f"{len(faults)} things to put right first:", *(f"- {f}" for f in faults)])

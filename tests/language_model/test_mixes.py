@@ -88,7 +88,7 @@ def test_a_mix_of_ones_own_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch
 def test_a_mix_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValidationError) as raised:
         params(mix="none")
-    assert "lora_adapter: mix: expected one of planned, found 'none'" in describe(raised.value)
+    assert "lora_adapter.mix: expected one of planned, found 'none'" in describe(raised.value)
 
 
 def params(**section: Any) -> Params:

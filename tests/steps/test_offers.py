@@ -46,7 +46,7 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
         ({"licence": "MIT OR"}, "licence: expected an SPDX expression"),
         ({"provider": None}, "provider: Input should be a valid string"),
         ({"sha256": "abc"}, "sha256: String should match pattern"),
-        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"colour": "red"}, "colour: expected one of source, sha256, "),
         ({"prompt": "{question.__class__}"}, "expected plain column names in braces"),
         ({"prompt": "{question"}, "prompt template '{question'"),
         ({"rejected": "{0}"}, "rejected template '{0}': expected plain column names"),

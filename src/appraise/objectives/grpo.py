@@ -57,6 +57,11 @@ class Grpo(Objective):
         """As completions are sampled."""
         return self.temperature
 
+    @property
+    def sampled(self) -> int:
+        """As many as it may."""
+        return self.max_new_tokens
+
     def preparation(
         self, model: LanguageModel, tokenizer: Tokenizer, base: BaseModelParams
     ) -> Prepare:

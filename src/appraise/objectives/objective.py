@@ -42,6 +42,11 @@ class Objective(Section):
         """By which logits are divided, in gradients and training."""
         return 1.0
 
+    @property
+    def sampled(self) -> int:
+        """Most tokens of a completion that it samples; 0 where it samples none."""
+        return 0
+
     def described(self) -> str:
         """Its settings, as JSON: sketches of other ones are not compared."""
         return self.model_dump_json()

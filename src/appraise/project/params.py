@@ -6,26 +6,16 @@ range are refused with the place, what was expected and what was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    SerializeAsAny,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, TypeAdapter, ValidationError, model_validator
 
-from appraise.errors import ParamsError
-from appraise.language_model.mixes import MIXES
-from appraise.methods import METHODS
-from appraise.objectives import OBJECTIVES
-from appraise.objectives.objective import Objective
-from appraise.objectives.sft import Sft
-from appraise.policies import POLICIES
+from appraise.errors import ParamsError, in_one_message
+from appraise.project.contradictions import contradictions, meaningful, methods_of
+from appraise.project.sketching import GradientSketchesParams
 from appraise.settings.data import (
     AuxiliaryDatasetsParams,
     NearCopiesParams,
@@ -33,8 +23,7 @@ from appraise.settings.data import (
     TargetParams,
 )
 from appraise.settings.model import BaseModelParams
-from appraise.settings.section import Name, Section, describe
-from appraise.settings.sketches import SketchSettings
+from appraise.settings.section import Name, Section, described
 from appraise.settings.training import DecisionOutcomeParams, EvaluationParams, LoraAdapterParams
 from appraise.settings.valuation import (
     CandidatesParams,
@@ -46,46 +35,6 @@ from appraise.settings.valuation import (
 )
 
 
-def _one_of(name: str, known: Iterable[str], given: object) -> str:
-    """A name that is registered; ValueError lists those that are."""
-    if not isinstance(given, str) or given not in known:
-        found = "none" if given is None else repr(given)
-        raise ValueError(f"{name}: expected one of {', '.join(known)}, found {found}")
-    return given
-
-
-def _objective(value: object) -> object:
-    """The settings of the objective that `kind` names."""
-    if not isinstance(value, Mapping):
-        return value
-    chosen = OBJECTIVES[_one_of("kind", OBJECTIVES, value.get("kind"))]
-    try:
-        return chosen.model_validate(value)
-    except ValidationError as error:
-        raise ValueError(describe(error)) from None
-
-
-class GradientSketchesParams(SketchSettings):
-    """How many examples are looked at, for which objective, and how gradients are projected."""
-
-    objective: Annotated[SerializeAsAny[Objective], BeforeValidator(_objective)] = Sft()
-    """What adapters are trained for too: value what you train (`appraise.objectives`)."""
-
-    @model_validator(mode="after")
-    def _task_vectors_follow_it(self) -> GradientSketchesParams:
-        if self.vectors == "task_vectors" and not self.objective.task_vectors:
-            able = [name for name, kind in OBJECTIVES.items() if kind.task_vectors]
-            raise ValueError(
-                f"vectors is task_vectors, which are made with objective {' or '.join(able)} alone"
-            )
-        return self
-
-
-def _known_mix(params: LoraAdapterParams) -> LoraAdapterParams:
-    _one_of("mix", MIXES, params.mix)
-    return params
-
-
 def _some_target(targets: dict[str, TargetParams]) -> dict[str, TargetParams]:
     if not targets:
         raise ValueError(
@@ -94,8 +43,8 @@ def _some_target(targets: dict[str, TargetParams]) -> dict[str, TargetParams]:
     return targets
 
 
-class Params(Section):
-    """All of `params.yaml`."""
+class _Sections(Section):
+    """The sections of `params.yaml`, each for itself."""
 
     base_model: BaseModelParams
     offers: OffersParams
@@ -109,84 +58,60 @@ class Params(Section):
     dataset_values: DatasetValuesParams = DatasetValuesParams()
     kmm_weights: KmmWeightsParams = KmmWeightsParams()
     selected_subset: SelectedSubsetParams = SelectedSubsetParams()
-    lora_adapter: Annotated[LoraAdapterParams, AfterValidator(_known_mix)] = LoraAdapterParams()
+    lora_adapter: LoraAdapterParams = LoraAdapterParams()
     evaluation: EvaluationParams = EvaluationParams()
     decision_outcome: DecisionOutcomeParams = DecisionOutcomeParams()
 
-    @model_validator(mode="after")
-    def _target_data_exists(self) -> Params:
-        if self.lora_adapter.target_share > 0:
-            for name, target in self.target_sets.items():
-                if target.train == 0:
-                    raise ValueError(
-                        f"lora_adapter.target_share is above 0 but target_sets.{name}.train is 0"
-                    )
-        return self
+
+class Params(_Sections):
+    """All of `params.yaml`, of which nothing contradicts anything else."""
 
     @model_validator(mode="after")
-    def _policies_exist(self) -> Params:
-        asked = self.selected_subset
-        for place, name in enumerate(asked.policies):
-            if name not in POLICIES:
-                raise ValueError(
-                    f"selected_subset.policies.{place}: expected one of {', '.join(POLICIES)}, "
-                    f"found {name!r}"
-                )
-        self._check_decide_by(asked.decide_by)
+    def _nothing_contradicts(self) -> Params:
+        found = contradictions(dict(self))
+        if found:
+            raise ValueError("; ".join(found))
         return self
-
-    @model_validator(mode="after")
-    def _methods_exist(self) -> Params:
-        asked = self.dataset_values.methods or ()
-        for place, name in enumerate(asked):
-            if name not in METHODS:
-                raise ValueError(
-                    f"dataset_values.methods.{place}: expected one of {', '.join(METHODS)}, "
-                    f"found {name!r}"
-                )
-        for policy, method in self._read_by_policies().items():
-            if asked and method not in asked:
-                raise ValueError(
-                    f"dataset_values.methods: expected {method} among them, whose values policy "
-                    f"{policy} reads, found {', '.join(asked)}; add it, or leave out the policy"
-                )
-        return self
-
-    def _read_by_policies(self) -> dict[str, str]:
-        """Policy → the method whose values it reads, for those that read any."""
-        methods = {name: POLICIES[name].method for name in self.policies()}
-        return {name: method for name, method in methods.items() if method is not None}
 
     def methods(self) -> tuple[str, ...]:
         """The methods that value the datasets."""
-        wanted = self.dataset_values.methods or self._read_by_policies().values()
-        return tuple(name for name in METHODS if name in wanted)
-
-    def _check_decide_by(self, name: str) -> None:
-        """Of the policies that mean something here, one of which all can be said that is said."""
-        ranking = [policy for policy in self.policies() if POLICIES[policy].ranks]
-        if name not in ranking:
-            raise ValueError(
-                "selected_subset.decide_by: expected one of selected_subset.policies that ranks "
-                "datasets, so that it can be said what would get a refused one bought "
-                f"({', '.join(ranking) or 'there is none'}), found {name!r}"
-            )
+        return methods_of(self.dataset_values, self.policies())
 
     def policies(self) -> tuple[str, ...]:
         """The policies that mean something here: some need target data in the mix."""
-        mixed = self.lora_adapter.target_share > 0
-        names = self.selected_subset.policies
-        return tuple(name for name in names if mixed or not POLICIES[name].needs_target_data)
+        return meaningful(self.selected_subset, self.lora_adapter)
 
 
 def read_params(path: Path) -> Params:
     """Read and check `params.yaml`.
 
     Raises:
-        ParamsError: the file is missing, is not YAML or has a value that cannot be used.
+        ParamsError: the file is missing, is not YAML or has values that cannot be used: a line for
+            each.
     """
+    sections, faults = read_sections(path)
+    if faults:
+        raise ParamsError(in_one_message([f"{path}: {fault}" for fault in faults]))
+    return Params.model_validate(sections)
+
+
+def read_sections(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The sections of `params.yaml` that can be used, and a line for each fault.
+
+    Raises:
+        ParamsError: the file is missing or is not YAML.
+    """
+    content = _content(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        sections, faults = dict(_Sections.model_validate(content)), list[str]()
+    except ValidationError as error:
+        sections, faults = _usable(content), described(error)
+    return sections, [*faults, *contradictions(sections)]
+
+
+def _content(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(
             f"{path}: expected the project's settings, found no file; run inside a project folder "
@@ -194,7 +119,27 @@ def read_params(path: Path) -> Params:
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: expected YAML, found {' '.join(str(error).split())}") from None
+
+
+def _usable(content: Any) -> dict[str, Any]:
+    """The sections that nothing is wrong with; of the targets those."""
+    given = content if isinstance(content, Mapping) else {}
+    sections: dict[str, Any] = {}
+    for name, field in _Sections.model_fields.items():
+        kind: Any = Annotated[field.annotation, field]
+        if name not in given and not field.is_required():
+            sections[name] = field.get_default()
+        elif name == "target_sets" and isinstance(given.get(name), Mapping):
+            parts = (_valid(kind, {key: one}) for key, one in given[name].items())
+            sections[name] = {key: one for part in parts for key, one in (part or {}).items()}
+        elif (section := _valid(kind, given.get(name))) is not None:
+            sections[name] = section
+    return sections
+
+
+def _valid(kind: Any, given: Any) -> Any:
+    """What is given, as what it must be; None where it cannot be used."""
     try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise ParamsError(f"{path}: {describe(error)}") from None
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError:
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from appraise.settings.section import Name, Positive, Section, Share
 
@@ -73,6 +73,15 @@ class AuxiliaryDatasetsParams(Section):
     """Largest share of invalid rows (empty, broken text, answer not among the choices); above it
     the dataset is set aside."""
 
+    @model_validator(mode="after")
+    def _enough_may_be_kept(self) -> AuxiliaryDatasetsParams:
+        if self.max_examples < self.min_examples:
+            raise ValueError(
+                f"max_examples: expected at least min_examples ({self.min_examples}), found "
+                f"{self.max_examples}; every dataset would be set aside"
+            )
+        return self
+
 
 class NearCopiesParams(Section):
     """How alike two rows are that count as one; None: nothing is compared."""
@@ -107,3 +116,12 @@ class TargetParams(Section):
     """Examples of each component for evaluation only. More: narrower intervals of the outcome."""
     seed: int = 0
     """Of the order in which examples go into the splits."""
+
+    @field_validator("components")
+    @classmethod
+    def _names_differ(cls, components: tuple[Component, ...]) -> tuple[Component, ...]:
+        names = [component.name for component in components]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"expected a name of its own for each, found {name} twice")
+        return components

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from appraise.settings.section import Positive, Section
 
@@ -26,6 +27,19 @@ class Lora(Section):
     """Short for the numbers of the last so many layers."""
     seed: int = 0
     """Of A."""
+
+    @field_validator("target_modules")
+    @classmethod
+    def _an_expression_compiles(cls, modules: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        if isinstance(modules, str):
+            try:
+                re.compile(modules)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(
+                    f"expected names of modules in a list, all-linear, or a regular expression, "
+                    f"found {modules[:60]!r}: {error}"
+                ) from None
+        return modules
 
     @model_validator(mode="after")
     def _layers_once(self) -> Lora:
@@ -54,3 +68,14 @@ class BaseModelParams(Section):
     """Tokens of a prompt with its completion; a longer prompt loses its start."""
     lora: Lora = Lora()
     """The adapter's shape."""
+
+    @model_validator(mode="after")
+    def _texts_have_their_place(self) -> BaseModelParams:
+        for name in () if self.chat else ("prompt", "completion"):
+            given = getattr(self, name)
+            if f"{{{name}}}" not in given:
+                raise ValueError(
+                    f"{name}: expected {{{name}}} where the text goes, found {given!r}; without "
+                    "it every row is the same"
+                )
+        return self

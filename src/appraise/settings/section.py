@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+_UNKNOWN = "unknown_name"
 
 
 class Section(BaseModel):
@@ -18,14 +30,49 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _names_are_known(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say of an unknown name which ones there are, and which may have been meant."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            said = [_with_names(item, cls.model_fields) for item in error.errors()]
+            raise ValidationError.from_exception_data(cls.__name__, said) from None
+
+
+def _with_names(item: ErrorDetails, names: Iterable[str]) -> InitErrorDetails:
+    """What pydantic found; of an unknown name in this very section, what it may be."""
+    kind, said = item["type"], item["msg"]
+    if kind == "extra_forbidden" and len(item["loc"]) == 1:
+        kind, said = _UNKNOWN, expected_one_of(names, item["loc"][0])
+    return InitErrorDetails(
+        type=PydanticCustomError(kind, "{said}", {"said": said}),
+        loc=item["loc"],
+        input=item["input"],
+    )
+
+
+def expected_one_of(known: Iterable[str], given: object) -> str:
+    """That a name is none of those that there are, and which of them is nearest to it."""
+    names = list(known)
+    near = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    found = "none" if given is None else repr(given)
+    said = f"expected one of {', '.join(names) or 'none'}, found {found}"
+    return f"{said}; did you mean {near[0]}?" if near else said
+
+
+def described(error: ValidationError) -> list[str]:
+    """What pydantic found, a line for each thing: the place, what was expected, what there is."""
+    found = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"]) or "the whole"
+        said = item["msg"].removeprefix("Value error, ")
+        whole = isinstance(item["input"], dict | BaseModel) or ", found " in said
+        found.append(f"{place}: {said}" + ("" if whole else f", found {item['input']!r:.60}"))
+    return found
+
 
 def describe(error: ValidationError, most: int | None = None) -> str:
-    """One line for what pydantic found, the first `most`: place, what was expected, what it is."""
-    found = []
-    for item in error.errors()[:most]:
-        place = ".".join(str(part) for part in item["loc"]) or "the whole"
-        value = repr(item["input"])
-        shown = "" if isinstance(item["input"], dict) else f", found {value[:60]}"
-        said = item["msg"].removeprefix("Value error, ")
-        found.append(f"{place}: {said}{shown}")
-    return "; ".join(found)
+    """The same on one line, the first `most`."""
+    return "; ".join(described(error)[:most])

@@ -18,8 +18,8 @@ Dtype = Literal["float32", "bfloat16"]
 class TaskVectors(Section):
     """Short fine-tunes on a dataset's preview, cut into parts: one vector for each part."""
 
-    parts: Positive = 2
-    """How many parts, and so vectors."""
+    parts: Annotated[int, Field(ge=2)] = 2
+    """How many parts, and so vectors; noise is told from signal by two at least."""
     tokens: Positive = 4000
     """Trained on for each vector: the same budget for every dataset."""
     batch_size: Positive = 4
@@ -33,8 +33,8 @@ class TaskVectors(Section):
 class SketchSettings(Section):
     """How many examples are looked at, where, and how their gradients are projected."""
 
-    preview: Positive = 24
-    """Examples of each dataset that valuation may look at."""
+    preview: Annotated[int, Field(ge=2)] = 24
+    """Examples of each dataset that valuation may look at, at least 2."""
     vectors: Literal["gradients", "task_vectors"] = "gradients"
     """What stands for a dataset: gradients at the base model, or task vectors (θ after a short
     fine-tune minus θ before)."""
