@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appraise.authoring.yaml_text import added, dumped, replaced
 from appraise.errors import ParamsError
+from appraise.storage.yaml_files import parse_yaml
 
 ITEM = {"id": "chats", "prompt": "{a}\n{b}", "price": 4.5}
 POOL = """# the top
@@ -26,7 +27,7 @@ offers:
   - {id: two, price: 2}   # in one line
 # - id: three
 #   price: 3
-end: yes
+end: true
 """
 
 
@@ -78,15 +79,17 @@ def test_what_cannot_be_added_to_safely_is_refused(text: str) -> None:
 def test_a_place_that_is_not_there_and_what_is_no_yaml() -> None:
     with pytest.raises(ParamsError, match=r"pool\.yaml: expected a\.b, found no b; add it"):
         added("a: 1\n", ["a", "b"], [1], "pool.yaml")
-    with pytest.raises(ParamsError, match=r"pool\.yaml: expected YAML"):
+    with pytest.raises(ParamsError, match=r"pool\.yaml: line 2, column 1: expected YAML"):
         added("a: [\n", ["a"], [1], "pool.yaml")
 
 
-@pytest.mark.parametrize("value", [None, {}, [], "plain", "with: colon", "a # b", 3, True])
+@pytest.mark.parametrize(
+    "value", [None, {}, [], "plain", "with: colon", "a # b", 3, True, "no", "08", "1e3"]
+)
 def test_a_value_in_place_of_another(value: Any) -> None:
     text = "# top\na:\n  b:\n    - 1\n    # in the list\n  # after\n  c: 2 # two\n"
     made = replaced(text, ["a", "b"], value, "x")
-    assert yaml.safe_load(made) == {"a": {"b": value, "c": 2}}
+    assert parse_yaml(made, "x", ParamsError) == {"a": {"b": value, "c": 2}}
     assert made.startswith("# top\na:\n  b: ")
     assert made.endswith("\n    # in the list\n  # after\n  c: 2 # two\n")
 
@@ -102,9 +105,9 @@ VALUES = st.recursive(
 @settings(deadline=None, max_examples=60)
 @given(st.lists(VALUES, max_size=4), VALUES, st.booleans())
 def test_whatever_is_added_reads_as_it_was(items: list[Any], item: Any, flow: bool) -> None:
-    text = yaml.safe_dump({"offers": items, "z": 1}, default_flow_style=flow, allow_unicode=True)
+    text = (json.dumps if flow else dumped)({"offers": items, "z": 1})
     made = added(text, ["offers"], [item], "pool.yaml")
-    assert yaml.safe_load(made) == {"offers": [*items, item], "z": 1}
+    assert parse_yaml(made, "x", ParamsError) == {"offers": [*items, item], "z": 1}
 
 
 def test_texts_with_columns_are_in_quotes_and_keys_in_their_order() -> None:

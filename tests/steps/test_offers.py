@@ -45,7 +45,7 @@ def reason(project: Project, bad: dict[str, Any]) -> str:
         ({"licence": "Mine-1.0"}, "licence: expected an SPDX expression, LicenseRef-… or NOASS"),
         ({"licence": "MIT OR"}, "licence: expected an SPDX expression"),
         ({"provider": None}, "provider: Input should be a valid string"),
-        ({"sha256": "abc"}, "sha256: String should match pattern"),
+        ({"sha256": "abc"}, "sha256: expected a SHA-256: 64 hexadecimal digits, not 3 "),
         ({"colour": "red"}, "colour: expected one of source, sha256, "),
         ({"prompt": "{question.__class__}"}, "expected plain column names in braces"),
         ({"prompt": "{question"}, "prompt template '{question'"),
@@ -90,7 +90,8 @@ def test_licences(tmp_path: Path, licence: str) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("offers: [", "pool.yaml: expected YAML"),
+        ("offers: [", "pool.yaml: line 1, column 10: expected YAML"),
+        ("title: x\ntitle: y\n", "line 2, column 1: expected each key once, found `title` again"),
         ("- 1\n", "expected title, currency and a list `offers`, found [1]"),
         ("title: x\ncurrency: EUR\noffers: []\n", "expected offers that can be used, found none"),
     ],

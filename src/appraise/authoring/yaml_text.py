@@ -6,6 +6,7 @@ a file written in an unusual way is refused and never broken.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import textwrap
@@ -16,16 +17,9 @@ from typing import Any
 import yaml
 
 from appraise.errors import ParamsError
+from appraise.storage.yaml_files import RESOLVERS, parse_yaml
 
 Place = Sequence[str]  # the keys that lead to a value
-
-
-def parsed(text: str, name: str) -> Any:
-    """What a text says; ParamsError names the file where it is no YAML."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{name}: expected YAML, found {' '.join(str(error).split())}") from None
 
 
 def dumped(value: Any) -> str:
@@ -45,7 +39,7 @@ def added(text: str, place: Place, addition: Any, name: str, block: str | None =
     Raises:
         ParamsError: it is no YAML, there is no such place, or nothing can be added safely.
     """
-    content = parsed(text, name)
+    content = parse_yaml(text, name, ParamsError)
     entry = _entry(text, place, name)
     key, value = entry.key, entry.value
     written = dumped(addition) if block is None else block
@@ -67,7 +61,7 @@ def replaced(text: str, place: Place, value: Any, name: str) -> str:
     Raises:
         ParamsError: as `added`.
     """
-    content = parsed(text, name)
+    content = parse_yaml(text, name, ParamsError)
     entry = _entry(text, place, name)
     shown = dumped({"": value}).partition(": ")[2].rstrip("\n") or json.dumps(value)
     made = f"{text[: entry.key.end_mark.index]}: {shown}{text[_end(text, entry.value) :]}"
@@ -85,6 +79,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _AsWritten.add_representer(str, _text)
+_AsWritten.yaml_implicit_resolvers = RESOLVERS  # in quotes what would else be read as no text
 
 
 @dataclass(frozen=True)
@@ -153,11 +148,9 @@ def _extended(content: Any, place: Place, addition: Any) -> Any:
 
 def _checked(made: str, meant: Any, place: Place, name: str) -> str:
     """The text that was made, if it says what it was to say."""
-    try:
-        if yaml.safe_load(made) == meant:
+    with contextlib.suppress(ParamsError):
+        if parse_yaml(made, name, ParamsError) == meant:
             return made
-    except yaml.YAMLError:
-        pass
     raise ParamsError(
         f"{name}: expected {'.'.join(place)} written as a plain list or mapping, found what "
         "nothing can be added to safely; write it by hand"

@@ -14,12 +14,12 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from appraise.errors import AppraiseError, ArtifactError, ParamsError
-from appraise.settings.section import describe
+from appraise.settings.section import Sha256, describe
 from appraise.storage.files import TEMPORARY, sha256_file, sync
+from appraise.storage.yaml_files import read_yaml
 
 LIST = Path("pools") / "downloads.yaml"
 FOLDER = "downloads"
@@ -33,20 +33,16 @@ class Download(BaseModel):
 
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+$")]
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.whl$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
 
 def read_downloads(path: Path) -> dict[str, Download]:
     """What to fetch, by name; ParamsError when the list cannot be used."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path, ParamsError)
         return TypeAdapter(dict[str, Download]).validate_python(content)
     except FileNotFoundError:
         raise ParamsError(f"{path.name}: expected a list of downloads, found no file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(
-            f"{path.name}: expected YAML, found {' '.join(str(error).split())}"
-        ) from None
     except ValidationError as error:
         raise ParamsError(f"{path.name}: {describe(error)}") from None
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, TypeAdapter, ValidationError, model_validator
 
 from appraise.errors import ParamsError, in_one_message
@@ -33,6 +32,7 @@ from appraise.settings.valuation import (
     SelectedSubsetParams,
     TransferMatrixParams,
 )
+from appraise.storage.yaml_files import read_yaml
 
 
 def _some_target(targets: dict[str, TargetParams]) -> dict[str, TargetParams]:
@@ -111,14 +111,12 @@ def read_sections(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 def _content(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path, ParamsError)
     except FileNotFoundError:
         raise ParamsError(
             f"{path}: expected the project's settings, found no file; run inside a project folder "
             "or name one with --project"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: expected YAML, found {' '.join(str(error).split())}") from None
 
 
 def _usable(content: Any) -> dict[str, Any]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import datetime
+import re
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from appraise.errors import OfferError
 from appraise.records.record import JsonRecord, Part
 from appraise.settings.data import Source
 from appraise.settings.section import Name
 
-_HEX = r"^[0-9a-f]{64}$"
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _day(value: object) -> object:
+    """A number is no day, though pydantic counts it as seconds since 1970."""
+    if isinstance(value, datetime.date) or _DAY.fullmatch(str(value)):
+        return value
+    raise ValueError("expected a day as in 2026-05-01")
+
+
+Day = Annotated[datetime.date, BeforeValidator(_day)]
 
 
 class Offer(Source):
@@ -38,8 +49,7 @@ class Offer(Source):
     version: Text
     licence: Text
     price: Price
-    sha256: Annotated[str, Field(pattern=_HEX)] | None = None
-    registered: datetime.date | None = None
+    registered: Day | None = None
     bundle: Name | None = None
     excludes: tuple[Name, ...] = ()
 

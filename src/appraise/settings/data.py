@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from appraise.settings.section import Name, Positive, Section, Share
+from appraise.settings.section import Name, Positive, Section, Sha256, Share
 
 
 class Source(Section):
@@ -25,7 +25,7 @@ class Source(Section):
     source: str
     """A path or URL that fsspec opens (JSONL, Parquet, `zip://member::archive`), a hub id, or a
     folder in the hub's layout."""
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     """Of the source's bytes; another content is refused. None for a hub id, which `revision`
     pins."""
     split: str | None = None

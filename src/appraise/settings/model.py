@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from appraise.settings.section import Positive, Section
+from appraise.settings.section import Positive, Section, Sha256
 
 
 class Lora(Section):
@@ -54,7 +54,7 @@ class BaseModelParams(Section):
     source: str
     """A GGUF file (`zip://member::archive` for one in an archive), a local folder in the hub's
     layout, or a hub id."""
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     """That a GGUF file must have."""
     revision: str | None = None
     """Of a hub id: a commit, a branch or a tag."""

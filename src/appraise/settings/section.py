@@ -8,19 +8,35 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def _sha256(text: str) -> str:
+    """A SHA-256 in lower case, however it was written."""
+    lower = text.strip().lower()
+    if not _HEX.fullmatch(lower):
+        count = "" if len(lower) == 64 else f", not {len(lower)} characters"
+        raise ValueError(f"expected a SHA-256: 64 hexadecimal digits{count}")
+    return lower
+
+
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 _UNKNOWN = "unknown_name"
 
@@ -39,6 +55,15 @@ class Section(BaseModel):
         except ValidationError as error:
             said = [_with_names(item, cls.model_fields) for item in error.errors()]
             raise ValidationError.from_exception_data(cls.__name__, said) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """To pydantic, as to Python, true is 1."""
+        wanted = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and wanted is not bool:
+            raise ValueError("expected a number, or text in quotes")
+        return value
 
 
 def _with_names(item: ErrorDetails, names: Iterable[str]) -> InitErrorDetails:
@@ -69,7 +94,10 @@ def described(error: ValidationError) -> list[str]:
         place = ".".join(str(part) for part in item["loc"]) or "the whole"
         said = item["msg"].removeprefix("Value error, ")
         whole = isinstance(item["input"], dict | BaseModel) or ", found " in said
-        found.append(f"{place}: {said}" + ("" if whole else f", found {item['input']!r:.60}"))
+        shown = "" if whole else f", found {item['input']!r:.60}"
+        if item["type"] == "string_type" and isinstance(item["input"], int | float):
+            shown += "; text that looks like a number stands in quotes"
+        found.append(f"{place}: {said}{shown}")
     return found
 
 

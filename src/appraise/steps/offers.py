@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from appraise.errors import OfferError
@@ -24,6 +23,7 @@ from appraise.records.offers import Offer, Offers
 from appraise.settings.section import describe
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, whole
+from appraise.storage.yaml_files import read_yaml
 
 _FIRST_DAY = datetime.date.min
 
@@ -47,12 +47,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
     Raises:
         OfferError: it is not YAML, has no title or currency, or no offer that can be used.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise OfferError(
-            f"{path.name}: expected YAML, found {' '.join(str(error).split())}"
-        ) from None
+    content = read_yaml(path, OfferError)
     if not isinstance(content, dict) or not isinstance(content.get("offers"), list):
         keys = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)[:60]
         raise OfferError(
@@ -77,9 +72,9 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
         if set_aside:
             why = f"{set_aside[0]['id']}: {set_aside[0]['reason']}"
         raise OfferError(f"{path.name}: expected offers that can be used, found none; {why}")
-    head = {
-        key: value for key, value in content.items() if key not in ("offers", "order", "set_aside")
-    }
+    head = {key: value for key, value in content.items() if key != "offers"}
+    if made_here := sorted(head.keys() & {"order", "set_aside"}):
+        raise OfferError(f"{path.name}: {', '.join(made_here)}: expected no such key in a pool")
     try:
         return Offers.model_validate(
             {"prices_are_examples": False}
@@ -144,5 +139,5 @@ STEP = Step(
     reads=Reads(settings=("offers",), outside=_pool),
     writes=(Offers,),
     make=_make,
-    version="3",  # 2: the order of registration, bundles, exclusions; 3: pairs, messages, where
+    version="4",  # 4: words of YAML with one reading; 3: pairs, messages, where; 2: the order
 )
