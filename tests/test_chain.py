@@ -438,6 +438,8 @@ def another(path: tuple[str, ...], value: Any) -> Any:
         return value + 1
     if isinstance(value, float):
         return value / 2 or 0.5
+    if path[-1] == "sha256":
+        return "0" * 64
     return f"{value or ''}x"
 
 
