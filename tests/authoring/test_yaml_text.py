@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appraise.authoring.yaml_text import added, dumped, replaced
 from appraise.errors import ParamsError
-from appraise.storage.yaml_files import parse_yaml
+from appraise.storage.yaml_files import RESOLVERS, parse_yaml
 
 ITEM = {"id": "chats", "prompt": "{a}\n{b}", "price": 4.5}
 POOL = """# the top
@@ -102,10 +102,15 @@ VALUES = st.recursive(
 )
 
 
+class Written(yaml.SafeDumper):
+    yaml_implicit_resolvers = RESOLVERS
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(VALUES, max_size=4), VALUES, st.booleans())
 def test_whatever_is_added_reads_as_it_was(items: list[Any], item: Any, flow: bool) -> None:
-    text = (json.dumps if flow else dumped)({"offers": items, "z": 1})
+    content = {"offers": items, "z": 1}
+    text = yaml.dump(content, Dumper=Written, default_flow_style=flow, allow_unicode=True)
     made = added(text, ["offers"], [item], "pool.yaml")
     assert parse_yaml(made, "x", ParamsError) == {"offers": [*items, item], "z": 1}
 
