@@ -10,7 +10,7 @@ from dagster import AssetCheckSeverity, MetadataValue
 from appraise.assets.tables import table
 from appraise.errors import ArtifactError, SolverError
 from appraise.examples import rules
-from appraise.examples.overlap import fingerprints, known_fingerprints
+from appraise.examples.overlap import Marks, Question
 from appraise.numerics.kernel import kernel_evidence
 from appraise.orchestration.pipeline import Verdict
 from appraise.project import Project
@@ -18,6 +18,7 @@ from appraise.project.keys import target_of
 from appraise.records import examples as tables
 from appraise.records.cards import DatasetCard, ValidationChecks
 from appraise.records.certificate import ProgramCertificate
+from appraise.records.fingerprints import Fingerprints
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
 from appraise.records.sketch import Sketch
@@ -158,14 +159,15 @@ def no_overlap_with_test(project: Project) -> Verdict:
     shared, compared = [], 0
     for target in project.partitions("target_sets"):
         test = tables.read(project.open("target_sets", target) / tables.split_file("test"))
-        known = set(known_fingerprints(example.prompt for example in test))
+        # all of the target's rows tell which questions say too little, not those of its test alone
+        known = Marks(test).all & set(project.read(Fingerprints, "target_sets", target).marks)
         for dataset in _bought(project, target):
             examples = tables.read(project.open("auxiliary_datasets", dataset) / tables.EXAMPLES)
             compared += len(examples)
             shared += [
                 {"target": target, "dataset": dataset, "example": example.id}
                 for example in examples
-                if not known.isdisjoint(fingerprints(example.prompt))
+                if not known.isdisjoint(Question.of(example).certain)
             ]
     metadata = {
         "examples_compared": compared,

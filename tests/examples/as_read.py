@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appraise.examples.conversations import conversation
 from appraise.examples.example import Conversation, Example, Origin, Prompt
-from appraise.examples.overlap import example_id
+from appraise.examples.identity import example_id
 
 
 def as_read(
@@ -20,7 +20,7 @@ def as_read(
 ) -> Example:
     """An example of this row, with the id that reading gives it."""
     return Example(
-        example_id(prompt, completion), prompt, completion, rejected, choices, answer,
+        example_id(prompt, completion, choices), prompt, completion, rejected, choices, answer,
         source=Origin(row, size, group),
     )  # fmt: skip
 

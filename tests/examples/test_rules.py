@@ -177,7 +177,7 @@ def test_a_row_breaks_the_rule_that_is_about_it() -> None:
     good = as_read(1, "Why?", "So.", rejected="No.", answer=0)
     assert broken(good) == set()
     assert broken(good, 10) == {("too_long", "tokens")}
-    assert broken(as_read(1, " ", "So.", rejected="so", size=30)) == {
+    assert broken(as_read(1, " ", "So.", rejected=" So. ", size=30)) == {
         ("empty", "prompt"),
         ("answer_not_in_choices", "answer"),
         ("no_preference", "rejected"),
@@ -209,7 +209,7 @@ def test_every_reason_belongs_to_a_rule() -> None:
             [as_read(1, "Why?", "\n"), as_read(2, " ", "\x00"), as_read(3, "How?", "So.")],
             {"empty completion": 1, "empty prompt": 1, "encoding completion": 1},
         ),
-        ([as_read(1, "Why?", "So."), as_read(2, "why", "So.")] * 2, {"repeated": 4}),
+        ([as_read(1, "Why?", "So."), as_read(2, "Why? ", "So.")] * 2, {"repeated": 4}),
     ],
 )
 def test_what_is_wrong_with_kept_examples(

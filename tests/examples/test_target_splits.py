@@ -7,7 +7,7 @@ from as_read import as_read, talk  # type: ignore[import-not-found]
 
 from appraise.errors import OfferError
 from appraise.examples.example import Example, Unreadable
-from appraise.examples.overlap import known_fingerprints
+from appraise.examples.overlap import Marks
 from appraise.examples.reading import SourceExamples
 from appraise.examples.targets import SPLITS, check_readable, split_target
 from appraise.examples.templates import RowTemplates
@@ -42,8 +42,8 @@ def test_components_one_after_the_other() -> None:
         assert names == sorted(names)
     assert made.components[0].dropped == {"too_long": 1}
     assert (made.components[0].rows, made.components[0].usable) == (9, 8)
-    prompts = [example.prompt for example in [*asked(9), *talks]]
-    assert list(made.fingerprints) == known_fingerprints(prompts), "of rows that are dropped too"
+    known = Marks(asked(9)).all | Marks(talks).all
+    assert list(made.fingerprints) == sorted(known), "of rows that are dropped too"
 
 
 def test_too_few_rows() -> None:
@@ -60,3 +60,20 @@ def test_a_row_that_cannot_be_read() -> None:
         check_readable(ONE, dataset, Validation((), {2: "unreadable"}), 100)
     with pytest.raises(OfferError, match="found 1 bytes, above the limit of 0"):
         check_readable(ONE, dataset, Validation((), {1: "too_large"}), 0)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_target_of_one_prompt_whose_options_are_its_content(listed: bool) -> None:
+    rows = []
+    for row in range(60):
+        options = (f"Please open door {row}.", f"Open door {row}, now.")
+        prompt = "Which of these two sentences is polite?"
+        if listed:
+            prompt += f"\nA. {options[0]}\nB. {options[1]}"
+        choices = ("A", "B") if listed else options
+        rows.append(as_read(row, prompt, choices[0], choices=choices, answer=0))
+    target = TargetParams(title="Manners", components=(ONE,), value=16, train=10, test=34)
+    made = split_target("manners", target, [part(ONE, rows)])
+    assert {name: len(rows) for name, rows in made.splits.items()} == {
+        "value": 16, "train": 10, "test": 34,
+    }  # fmt: skip

@@ -10,7 +10,7 @@ from appraise.errors import OfferError
 from appraise.examples.choices import is_pair
 from appraise.examples.conversations import as_messages
 from appraise.examples.example import Conversation, Origin
-from appraise.examples.overlap import example_id
+from appraise.examples.identity import example_id
 from appraise.examples.templates import SEARCHED, RowTemplates, Template
 from appraise.settings.data import Source
 
@@ -140,7 +140,8 @@ def pair(completion: str, rejected: object) -> bool:
 def test_a_pair_has_two_answers() -> None:
     assert pair("yes", "no")
     assert pair("yes", ["no", "never"])
-    assert not pair("yes", "Yes!")
+    assert pair("n = N", "N = n")
+    assert not pair("yes", " yes\n")
     assert not pair("yes", " ")
     assert not pair("yes", None)
 
@@ -158,7 +159,7 @@ def test_without_a_worse_answer_a_wrong_choice_is_drawn() -> None:
     assert [example.rejected for example in turned] == drawn
     other = RowTemplates.of(OPTIONS, seed=1)
     assert [other.example(1, 1, row).rejected for row in rows] != drawn
-    only = templates.example(1, 1, {"q": "Which?", "a": "one", "o": ["one", "One."]})
+    only = templates.example(1, 1, {"q": "Which?", "a": "one", "o": ["one", " one"]})
     assert (only.rejected, is_pair(only)) == (None, False)
     plain = RowTemplates.of(Source(source="x"))
     assert not plain.gives_pairs

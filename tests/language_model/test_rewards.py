@@ -70,10 +70,13 @@ def test_a_number_that_is_near(completion: str, answer: str, reward: float) -> N
     assert near_number(completion, answer) == pytest.approx(reward)
 
 
-def test_text_is_compared_but_for_case_space_and_punctuation_around() -> None:
+def test_text_is_compared_but_for_case_space_a_full_stop_and_quotes() -> None:
     assert exact_text(" The  Heart.\n", "the heart") == 1
     assert exact_text("“ﬁve”", "“five”") == 1
+    assert exact_text("'The heart.'", "the heart") == exact_text("'the heart'.", "the heart") == 1
     assert exact_text("the hearts", "the heart") == 0
+    for one, other in (("-5", "5"), ("()", "[]"), ("!", "?"), ("10⁵", "105"), ("[1]", "1")):
+        assert exact_text(one, other) == 0, "what carries meaning counts"
     assert exact_text("co-pay", "copay") == 0, "punctuation inside counts"
 
 

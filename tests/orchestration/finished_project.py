@@ -11,9 +11,11 @@ import numpy as np
 from fake_steps import make_project  # type: ignore[import-not-found]
 from steps import fabricated  # type: ignore[import-not-found]
 
+from appraise.examples.overlap import Marks
 from appraise.project import Project
 from appraise.project.manifest import Input
 from appraise.records.adapter import AdapterTraining, EvaluationMetrics, ItemsTable
+from appraise.records.fingerprints import Fingerprints
 from appraise.records.subset import Subset
 from appraise.records.tables import SPLITS, DatasetExamples
 from appraise.steps.flow import step
@@ -36,11 +38,11 @@ def valued(root: Path, **sections: dict[str, Any]) -> Project:
     """Everything up to the decision."""
     make_project(root)
     project: Project = fabricated.project(root, **sections)
-    splits = (
-        split.of(factory.examples(name, number))
-        for number, (name, split) in enumerate(SPLITS.items())
-    )
-    factory.changed(project, "target_sets", TARGET, *splits)
+    rows = {name: factory.examples(name, number) for number, name in enumerate(SPLITS)}
+    splits = (SPLITS[name].of(examples) for name, examples in rows.items())
+    known = Marks(example for examples in rows.values() for example in examples).all
+    fingerprints = Fingerprints(tuple(sorted(known)))
+    factory.changed(project, "target_sets", TARGET, *splits, fingerprints)
     for number, key in enumerate(project.partitions("auxiliary_datasets"), start=10):
         if project.set_aside("auxiliary_datasets", key) is None:
             kept = DatasetExamples.of(factory.examples(key, number))

@@ -16,7 +16,8 @@ from small_project import (
 )
 
 from appraise.errors import ArtifactError, OfferError
-from appraise.examples.overlap import normalise
+from appraise.examples.example import Example
+from appraise.examples.overlap import Marks, normalise
 from appraise.project import Project
 from appraise.records.fingerprints import Fingerprints
 from appraise.steps import target_sets
@@ -75,7 +76,7 @@ def test_bad_rows_are_dropped_and_counted(tmp_path: Path) -> None:
         {"question": "", "answer": "", "options": ""},
         {"question": "is it?", "answer": "C. it is", "options": "A. yes\nB. no"},
         {"question": "long " * 80, "answer": "A. yes", "options": "A. yes\nB. no"},
-        good[0] | {"question": good[0]["question"].upper()},
+        good[0] | {"question": good[0]["question"].replace(" ", "  ")},
     ]
     project = small_project(tmp_path)
     write_lines(tmp_path / "files" / "target.jsonl", good + bad)
@@ -202,7 +203,7 @@ def test_pairs_are_the_same_whatever_the_objective(tmp_path: Path) -> None:
 
 def test_a_worse_answer_that_is_none_and_one_that_is_too_long(tmp_path: Path) -> None:
     good = [row | {"worse": f"maybe {i}"} for i, row in enumerate(rows(TARGET_ROWS, "target"))]
-    good[0]["worse"] = good[0]["answer"].upper()
+    good[0]["worse"] = good[0]["answer"].replace(" ", "  ")
     good[1]["worse"] = " "
     good[2]["worse"] = "maybe " * 60
     good[3]["worse"] = "ma\x00ybe"
@@ -220,8 +221,6 @@ def test_a_worse_answer_that_is_none_and_one_that_is_too_long(tmp_path: Path) ->
 
 
 def test_rows_that_where_leaves_out_may_be_in_the_pool(tmp_path: Path) -> None:
-    from appraise.examples.overlap import known_fingerprints
-
     content = rows(TARGET_ROWS, "target")
     small_project(tmp_path)
     project = with_components(tmp_path, COMPONENT | {"where": {"question": "[02468] [?]$"}})  # type: ignore[dict-item]
@@ -230,8 +229,11 @@ def test_rows_that_where_leaves_out_may_be_in_the_pool(tmp_path: Path) -> None:
     assert read_json(folder / "card.json")["components"][0]["rows"] == TARGET_ROWS / 2
     known = set(read_table(folder / Fingerprints.FILE)["fingerprint"])
     even, odd = (
-        known_fingerprints(f"{row['question']}\n{row['options']}" for row in content[start::2])
+        Marks(
+            Example("", f"{row['question']}\n{row['options']}", row["answer"])
+            for row in content[start::2]
+        ).all
         for start in (0, 1)
     )
-    assert known == set(even)
+    assert known == even
     assert known.isdisjoint(odd)

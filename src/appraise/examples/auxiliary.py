@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from appraise.errors import OfferError
 from appraise.examples.counts import DatasetCounts, Lengths
 from appraise.examples.example import Example
-from appraise.examples.overlap import fingerprints
+from appraise.examples.overlap import Marks
 from appraise.examples.reading import SourceExamples
 from appraise.examples.rules import INVALID
 from appraise.examples.splits import seeded_order, without_duplicates
@@ -47,7 +47,8 @@ def prepare(
     """
     valid = validation.valid(dataset.examples)
     unique = without_duplicates(valid)
-    usable, overlap = without_overlap(unique, known)
+    marks = Marks(dataset.examples)
+    usable, overlap = without_overlap(unique, marks, known)
     kept = seeded_order(usable, params.seed)[: params.max_examples]
     lengths = {
         example.source.row: count for example, count in zip(dataset.examples, tokens, strict=True)
@@ -58,7 +59,7 @@ def prepare(
         kept=len(kept),
         dropped={**validation.counts(), "duplicate": len(valid) - len(unique)},
         overlap=overlap,
-        overlap_questions=_questions_shared(dataset.examples, known),
+        overlap_questions=_questions_shared(dataset.examples, marks, known),
         tokens=Lengths.of([lengths[example.source.row] for example in kept]),
     )
     reason = _reason(dataset, validation, counts, params)
@@ -68,14 +69,14 @@ def prepare(
 
 
 def without_overlap(
-    examples: Iterable[Example], known: Known
+    examples: Iterable[Example], marks: Marks, known: Known
 ) -> tuple[list[Example], dict[str, int]]:
     """The examples that no target has, and how many each target has."""
     overlap = dict.fromkeys(known, 0)
     usable = []
     for example in examples:
-        marks = fingerprints(example.prompt)
-        shared = [target for target, marked in known.items() if not marked.isdisjoint(marks)]
+        own = marks.of(example)
+        shared = [target for target, marked in known.items() if not marked.isdisjoint(own)]
         for target in shared:
             overlap[target] += 1
         if not shared:
@@ -83,9 +84,12 @@ def without_overlap(
     return usable, overlap
 
 
-def _questions_shared(examples: Iterable[Example], known: Known) -> dict[str, int]:
-    asked = {fingerprints(example.prompt)[0] for example in examples if example.prompt}
-    return {target: len(asked & marked) for target, marked in known.items()}
+def _questions_shared(examples: Iterable[Example], marks: Marks, known: Known) -> dict[str, int]:
+    asked = {own[0]: own for own in (marks.of(example) for example in examples if example.prompt)}
+    return {
+        target: sum(not marked.isdisjoint(own) for own in asked.values())
+        for target, marked in known.items()
+    }
 
 
 def _reason(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from appraise.examples.example import Example
-from appraise.examples.overlap import normalise
-
-_LABEL = re.compile(r"([A-Z])[.:)]\s")
+from appraise.examples.identity import LABEL, canonical
+from appraise.examples.overlap import bare, normalise
 
 
 def choices_of(text: str) -> tuple[str, ...]:
@@ -18,12 +16,12 @@ def choices_of(text: str) -> tuple[str, ...]:
     A labelled choice may have several lines: only the next label in the alphabet starts the next.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    label = _LABEL.match(lines[0]) if lines else None
+    label = LABEL.match(lines[0]) if lines else None
     if label is None or label[1] != "A":
         return tuple(lines)
     choices: list[str] = []
     for line in lines:
-        label = _LABEL.match(line)
+        label = LABEL.match(line)
         if label is not None and label[1] == chr(ord("A") + len(choices)):
             choices.append(line)
         else:
@@ -31,24 +29,24 @@ def choices_of(text: str) -> tuple[str, ...]:
     return tuple(choices)
 
 
-def without_label(text: str) -> str:
-    """An answer without the label it starts with: `B. bank` is `bank`."""
-    label = _LABEL.match(text)
-    return text[label.end() :].strip() if label else text
+def answer_of(completion: str, choices: Sequence[str]) -> int | None:
+    """Index of the choice that the completion is, in the strictest sense in which it is one.
 
-
-def answer_of(completion: str, choices: tuple[str, ...]) -> int | None:
-    """Index of the choice that the completion is: exactly, or as the only one when normalised."""
+    Letter by letter; else up to white space and Unicode form; else normalised; else without
+    quotation marks around it. None where it is no choice, or several in the same sense.
+    """
     if completion in choices:
         return choices.index(completion)
-    plain = normalise(completion)
-    alike = [index for index, choice in enumerate(choices) if normalise(choice) == plain]
-    return alike[0] if len(alike) == 1 else None
+    for form in (canonical, normalise, bare):
+        alike = [i for i, choice in enumerate(choices) if form(choice) == form(completion)]
+        if alike:
+            return alike[0] if len(alike) == 1 else None
+    return None
 
 
 def differs(completion: str, rejected: str | None) -> bool:
-    """Whether there is a worse answer that differs from the completion."""
-    return bool(rejected) and normalise(str(rejected)) != normalise(completion)
+    """Whether there is a worse answer that differs from the completion in more than white space."""
+    return bool(rejected) and canonical(str(rejected)) != canonical(completion)
 
 
 def is_pair(example: Example) -> bool:
@@ -56,12 +54,17 @@ def is_pair(example: Example) -> bool:
     return differs(example.completion, example.rejected)
 
 
-def wrong_choice(identity: str, completion: str, choices: Iterable[str], seed: int) -> str | None:
+def wrong_choice(identity: str, completion: str, choices: Sequence[str], seed: int) -> str | None:
     """The wrong choice with the smallest SHA-256(seed, id, choice); None when none is wrong.
 
     The draw depends on the row alone: not on other rows, nor on the order of its choices.
     """
-    wrong = [choice for choice in choices if differs(completion, choice)]
+    right = answer_of(completion, choices)
+    wrong = (
+        choice
+        for place, choice in enumerate(choices)
+        if place != right and differs(completion, choice)
+    )
     return min(
         wrong,
         key=lambda choice: hashlib.sha256(f"{seed}\x1f{identity}\x1f{choice}".encode()).digest(),

@@ -50,7 +50,7 @@ class Example:
     """A prompt and its completion.
 
     Attributes:
-        id: first 16 hex digits of the SHA-256 of normalised prompt and completion.
+        id: of prompt, completion and choices (`identity.example_id`).
         prompt: what the model is given; a text or a conversation.
         completion: what the model should write.
         rejected: the worse answer of a pair, where there is one.

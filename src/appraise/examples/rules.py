@@ -23,7 +23,9 @@ REASONS = (*FATAL, *INVALID, "too_long")  # the first of several counts
 SOURCE = "source."  # before the name of a source's own column
 
 Value = str | int | None
-Column = Literal["prompt", "completion", "rejected", "answer", "tokens", "size", "unreadable"]
+Column = Literal[
+    "prompt", "completion", "choices", "rejected", "answer", "tokens", "size", "unreadable"
+]
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ class Table:
     columns: frozenset[str] = frozenset()
 
 
+_COMPARED: tuple[Column, ...] = ("prompt", "completion", "choices")
 _EXAMPLE: dict[Column, Callable[[Example], Value]] = {
     "prompt": lambda example: text_of(example.prompt),
     "completion": lambda example: example.completion,
+    "choices": lambda example: "\n".join(sorted(example.choices)) if example.choices else None,
     "rejected": lambda example: example.rejected if is_pair(example) else None,
     "answer": lambda example: example.answer,
     "size": lambda example: example.source.size,
@@ -198,15 +202,15 @@ def enough(least: int) -> TableRule:
 
 
 def each_once() -> TableRule:
-    """No two rows have the same prompt and completion, letter by letter."""
+    """No two rows have the same prompt, completion and choices, letter by letter."""
     return TableRule(
-        "prompt, completion",
+        ", ".join(_COMPARED),
         "occurs more than once",
         lambda table: len(
             repeated([_texts(row) for row in table.rows if isinstance(row, Example)])
         ),
         "ExpectCompoundColumnsToBeUnique",
-        {"column_list": ["prompt", "completion"]},
+        {"column_list": list(_COMPARED)},
     )
 
 
@@ -214,9 +218,10 @@ def _examples(table: Table) -> list[Example]:
     return [row for row in table.rows if isinstance(row, Example)]
 
 
-def _texts(example: Example) -> tuple[str, ...]:
+def _texts(example: Example) -> tuple[Value, ...]:
     # up to a NUL, where a text ends for pandas and so for Great Expectations
-    return tuple(whole.split("\x00")[0] for whole in (text_of(example.prompt), example.completion))
+    texts = (value(column, example) for column in _COMPARED)
+    return tuple(text.split("\x00")[0] if isinstance(text, str) else text for text in texts)
 
 
 def repeated(keys: Sequence[Hashable]) -> list[int]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from appraise.examples.conversations import text_of
 from appraise.examples.example import Example
-from appraise.examples.overlap import fingerprint, fingerprints
+from appraise.examples.identity import digest, prompt_id
+from appraise.examples.overlap import Marks, normalise
 
 Splits = dict[str, list[Example]]
 
@@ -23,10 +24,10 @@ def seeded_rank(identity: str, seed: int) -> str:
 
 
 def without_duplicates(examples: Iterable[Example], by_prompt: bool = False) -> list[Example]:
-    """One of each id (or of each normalised prompt), the smallest as text, in the order of ids."""
+    """One of each id (or of each prompt and choices), the smallest as text, in the order of ids."""
     kept: dict[str, Example] = {}
     for example in examples:
-        mark = fingerprint(text_of(example.prompt)) if by_prompt else example.id
+        mark = prompt_id(example.prompt, example.choices) if by_prompt else example.id
         other = kept.get(mark)
         if other is None or _text(example) < _text(other):
             kept[mark] = example
@@ -37,19 +38,24 @@ def _text(example: Example) -> tuple[str, ...]:
     return (text_of(example.prompt), example.completion, example.rejected or "")
 
 
-def marks(example: Example) -> set[str]:
-    """What no two splits may share: the whole prompt, its question, its group (a passage, say)."""
+def shared_marks(example: Example, marks: Marks) -> set[str]:
+    """What no two splits may share: what a row is recognised by, and its group (a passage, say)."""
     name = example.source.group
-    group = {f"group {fingerprint(name)}"} if name else set()
-    return {*fingerprints(example.prompt), *group}
+    group = {digest("group", normalise(name))} if name else set()
+    return {*marks.of(example), *group}
 
 
 def split_examples(
-    examples: Iterable[Example], sizes: Mapping[str, int], seed: int, taken: dict[str, str]
+    examples: Iterable[Example],
+    marks: Marks,
+    sizes: Mapping[str, int],
+    seed: int,
+    taken: dict[str, str],
 ) -> Splits:
     """Disjoint splits of the given sizes, filled one after the other in seeded order.
 
     Args:
+        marks: what the rows of their source are recognised by.
         sizes: examples wanted of each split, in the order of filling.
         taken: mark → split, of what other components of the target already put there. An example
             that shares a mark with another split is passed over. Updated in place.
@@ -59,7 +65,7 @@ def split_examples(
     """
     splits: Splits = {name: [] for name in sizes}
     for example in seeded_order(examples, seed):
-        own = marks(example)
+        own = shared_marks(example, marks)
         elsewhere = {taken[mark] for mark in own if mark in taken}
         name = next(
             (

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from appraise.errors import OfferError
 from appraise.examples.counts import ComponentCounts
-from appraise.examples.example import Prompt
-from appraise.examples.overlap import known_fingerprints
+from appraise.examples.overlap import Marks
 from appraise.examples.reading import SourceExamples
 from appraise.examples.splits import Splits, split_examples, without_duplicates
 from appraise.examples.verdicts import Validation
@@ -25,7 +24,7 @@ class TargetExamples:
     Attributes:
         splits: name of each split → its examples, component after component.
         components: what became of each component's rows.
-        fingerprints: of the prompts of all rows that could be read, sorted.
+        fingerprints: what all rows that could be read are recognised by, sorted.
     """
 
     splits: Splits
@@ -50,12 +49,13 @@ def split_target(
     taken: dict[str, str] = {}
     components = []
     splits: Splits = {split: [] for split in SPLITS}
-    prompts: list[Prompt] = []
+    recognised: set[str] = set()
     for component, dataset, validation in parts:
-        prompts += [example.prompt for example in dataset.examples if example.prompt]
+        marks = Marks(dataset.examples)
+        recognised |= marks.all
         valid = validation.valid(dataset.examples)
         usable = without_duplicates(valid, by_prompt=True)
-        own = split_examples(usable, _sizes(target), target.seed, taken)
+        own = split_examples(usable, marks, _sizes(target), target.seed, taken)
         counts = _counts(component, dataset, validation, len(valid) - len(usable), own)
         _check_sizes(place(name, component), target, counts)
         components.append(counts)
@@ -63,7 +63,7 @@ def split_target(
             splits[split] += [
                 dataclasses.replace(example, component=component.name) for example in examples
             ]
-    return TargetExamples(splits, tuple(components), tuple(known_fingerprints(prompts)))
+    return TargetExamples(splits, tuple(components), tuple(sorted(recognised)))
 
 
 def place(target: str, component: Component) -> str:

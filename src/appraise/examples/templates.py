@@ -22,10 +22,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from appraise.errors import OfferError
-from appraise.examples.choices import answer_of, choices_of, without_label, wrong_choice
+from appraise.examples.choices import answer_of, choices_of, wrong_choice
 from appraise.examples.conversations import conversation, last_answer
 from appraise.examples.example import Example, Origin, Prompt
-from appraise.examples.overlap import example_id
+from appraise.examples.identity import example_id, without_label
 from appraise.settings.data import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -235,10 +235,10 @@ class RowTemplates:
             row: column → value.
         """
         prompt, completion = self._asked(row)
-        identity = example_id(prompt, completion)
         choices = choices_of(self.choices.render(row)) if self.choices else None
         if choices is not None and self.choices is not None and self.choices.unlabelled:
             choices = tuple(without_label(choice) for choice in choices)  # they are split at them
+        identity = example_id(prompt, completion, choices)
         if self.rejected is not None:
             rejected: str | None = self.rejected.render(row)
         else:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import importlib
 import math
 import re
-import string
-import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
 from numbers import Real
 
 from appraise.errors import ModelError, ParamsError
+from appraise.examples.overlap import bare
 
 Reward = Callable[[str, str], float]
 
@@ -72,13 +71,8 @@ def _nearness(one: Fraction, other: Fraction) -> float:
 
 
 def exact_text(completion: str, answer: str) -> float:
-    """1 if both are equal but for case, white space, Unicode forms and punctuation around."""
-    return float(_plain(completion) == _plain(answer))
-
-
-def _plain(text: str) -> str:
-    words = unicodedata.normalize("NFKC", text).casefold().split()
-    return " ".join(words).strip(string.punctuation + string.whitespace)
+    """1 if both are equal but for case, white space, typographic form, a full stop and quotes."""
+    return float(bare(completion) == bare(answer))
 
 
 RULES: dict[str, Reward] = {

@@ -1,9 +1,9 @@
 """Tables of examples: the kept rows of a dataset, and each split of a target.
 
 A row has `id`, `prompt` and `completion`; of a target also `component`, `choices` and `answer`.
-Two columns are there only when some example needs them: `rejected`, the worse answer of a pair, and
-`conversation`, whether the prompt is the JSON of one. The reader goes by that column alone: a text
-that looks like a conversation is a text.
+Columns are there only when some example needs them: of a dataset `choices` and `answer`; of both
+`rejected`, the worse answer of a pair, and `conversation`, whether the prompt is the JSON of one.
+The reader goes by that column alone: a text that looks like a conversation is a text.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ def write(path: Path, examples: Sequence[Example]) -> None:
         "prompt": [text_of(example.prompt) for example in examples],
         "completion": [example.completion for example in examples],
     }
-    if any(example.component for example in examples):
+    targets = any(example.component for example in examples)
+    if targets:
+        columns["component"] = [example.component for example in examples]
+    if targets or any(example.choices is not None for example in examples):
         columns |= {
-            "component": [example.component for example in examples],
             "choices": [None if one.choices is None else list(one.choices) for one in examples],
             "answer": pd.array([example.answer for example in examples], dtype="Int64"),
         }

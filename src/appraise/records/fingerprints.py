@@ -16,7 +16,7 @@ class Fingerprints:
     """The content of `fingerprints.parquet`.
 
     Attributes:
-        marks: sorted, each once (`examples.overlap.known_fingerprints`).
+        marks: sorted, each once (`examples.overlap.Marks`).
     """
 
     FILE: ClassVar[str] = "fingerprints.parquet"

@@ -122,5 +122,5 @@ STEP = Step(
     ),
     writes=(DatasetCard, ValidationChecks, DatasetExamples, WhySetAside),
     make=_make,
-    version="4",  # 4: control tokens count as letters
+    version="5",  # 5: the same row, choices kept; 4: control tokens count as letters
 )

@@ -152,5 +152,5 @@ STEP = Step(
     ),
     writes=(ItemsTable, EvaluationMetrics),
     make=_make,
-    version="3",  # 3: control tokens in a text are letters
+    version="4",  # 4: exact_text keeps signs; 3: control tokens in a text are letters
 )

@@ -207,5 +207,5 @@ STEP = Step(
     ),
     writes=(Sketch, WhySetAside),
     make=_make,
-    version="4",  # 4: control tokens in a text are letters
+    version="5",  # 5: exact_text keeps signs; 4: control tokens in a text are letters
 )

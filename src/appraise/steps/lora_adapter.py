@@ -159,5 +159,5 @@ STEP = Step(
     ),
     writes=(AdapterTraining,),
     make=_make,
-    version="4",  # 4: control tokens in a text are letters
+    version="5",  # 5: exact_text keeps signs; 4: control tokens in a text are letters
 )

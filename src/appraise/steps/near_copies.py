@@ -111,4 +111,5 @@ STEP = Step(
     ),
     writes=(CopiesTable, CopiesSummary),
     make=_make,
+    version="2",  # 2: punctuation counts
 )

@@ -53,5 +53,5 @@ STEP = Step(
     reads=MADE_BY | Reads(parts=(Part("target_sets", (ValueSplit,), same),)),
     writes=(Sketch,),
     make=_make,
-    version="4",  # 4: control tokens in a text are letters
+    version="5",  # 5: exact_text keeps signs; 4: control tokens in a text are letters
 )
