@@ -94,7 +94,8 @@ def write_params(root: Path, **changes: Any) -> Project:
 
 def objective(kind: str) -> dict[str, Any]:
     """The section `gradient_sketches` with this objective."""
-    return {"objective": {"kind": kind}}
+    short = {"max_new_tokens": 16} if kind == "grpo" else {}
+    return {"objective": {"kind": kind} | short}
 
 
 def small_project(root: Path) -> Project:
