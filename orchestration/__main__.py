@@ -10,9 +10,9 @@ from dagster import DagsterInstance
 from dagster._core.execution.plan.objects import StepFailureData
 
 from appraise.cli.main import errors_in_one_line
-from appraise.errors import AppraiseError
+from appraise.errors import AppraiseError, RecorderError
 from appraise.orchestration.definitions import pipeline_of
-from appraise.orchestration.jobs import everything
+from appraise.orchestration.jobs import RECORDED, everything
 from appraise.project import Project
 from appraise.review.summary import summary
 
@@ -34,7 +34,8 @@ def run_everything(root: Path) -> None:
     """Run the job `everything` in this process.
 
     Raises:
-        AppraiseError: a step failed on something that was given; its own class and message.
+        AppraiseError: a step failed; with the line and the exit code of its own error.
+        RecorderError: all steps were run, but a recorder has no record of some.
     """
     with DagsterInstance.get() as instance:
         result = everything(pipeline_of(root)).execute_in_process(
@@ -44,17 +45,17 @@ def run_everything(root: Path) -> None:
         )
         failures = [event for event in result.all_events if event.is_step_failure]
     if failures:
-        raise _failure(failures[0].step_failure_data)
+        raise _failure(str(failures[0].node_name), failures[0].step_failure_data)
     if not result.success:
         raise RuntimeError("the run failed outside of its steps; see Dagster's pages (`make ui`)")
 
 
-def _failure(data: StepFailureData) -> Exception:
-    """The error of a failed step as the library raised it, or the traceback of a defect of ours."""
+def _failure(node: str, data: StepFailureData) -> Exception:
+    """The error of a failed step as it was said; a defect of ours where Dagster itself failed."""
     said = data.user_failure_data
     if said is None:
         return RuntimeError(data.error.to_string() if data.error else "a step failed, without why")
-    error = AppraiseError(said.description)
+    error = (RecorderError if node == RECORDED else AppraiseError)(said.description)
     code = said.metadata.get("exit_code")
     error.exit_code = int(str(code.value)) if code else 1
     return error
@@ -76,12 +77,20 @@ def main(root: Path) -> None:
     130 stopped, 1 a defect of ours.
     """
     root = root.resolve()
-    with errors_in_one_line():
+    with errors_in_one_line(root):
         prepare_home(root)
-        run_everything(root)
-        project = Project(root)
-        for target in project.params.target_sets:
-            click.echo(summary(project, target))
+        try:
+            run_everything(root)
+        except RecorderError:
+            _say_decisions(root)
+            raise
+        _say_decisions(root)
+
+
+def _say_decisions(root: Path) -> None:
+    project = Project(root)
+    for target in project.params.target_sets:
+        click.echo(summary(project, target))
 
 
 if __name__ == "__main__":

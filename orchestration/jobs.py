@@ -6,7 +6,7 @@ its name makes, all partitions of it, and logs the same events.
 """
 # No postponed annotations here: Dagster reads the type of `context`.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dagster import (
@@ -20,7 +20,6 @@ from dagster import (
     AssetSpec,
     BackfillPolicy,
     DependencyDefinition,
-    Failure,
     GraphDefinition,
     In,
     JobDefinition,
@@ -39,14 +38,22 @@ from dagster import (
     op,
 )
 
-from appraise.orchestration.materialise import Materialised, examine, materialise
+from appraise.errors import ArtifactError
+from appraise.orchestration.materialise import (
+    Materialised,
+    examine,
+    failing_in_one_line,
+    materialise,
+)
 from appraise.orchestration.partitions import definitions, library_key, mapping
 from appraise.orchestration.pipeline import Check, Pipeline
 from appraise.orchestration.progress import progress_logger
 from appraise.orchestration.step_executor import RESOURCE, StepExecutor
 from appraise.project.keys import Partitions
+from appraise.steps.recording import not_recorded, unrecorded
 
 EVERYTHING = "everything"
+RECORDED = "recorded"
 AFTER = {"lora_adapter": ("valuation_decision",)}  # first decide, and record it; then train
 
 
@@ -96,13 +103,16 @@ def _asset(
         required_resource_keys={resource},
     )
     def materialise_asset(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
-        keys = [library_key(kind, key) for key in context.partition_keys] if kind else [""]
-        existing = set(pipeline.step(noun).keys(pipeline.project()))
-        wanted = [key for key in keys if key in existing] or keys
-        for key in sorted(set(keys) - set(wanted)):
-            context.log.warning(f"{noun}: {key} was set aside before this step")
-        done = materialise(pipeline, noun, context, getattr(context.resources, resource), wanted)
-        yield from _results(context, pipeline.asset_key(noun), len(keys), done)
+        with failing_in_one_line(pipeline):
+            keys = [library_key(kind, key) for key in context.partition_keys] if kind else [""]
+            existing = set(pipeline.step(noun).keys(pipeline.project()))
+            wanted = [key for key in keys if key in existing] or keys
+            for key in sorted(set(keys) - set(wanted)):
+                context.log.warning(f"{noun}: {key} was set aside before this step")
+            executor = getattr(context.resources, resource)
+            done = materialise(pipeline, noun, context, executor, wanted)
+            yield from _results(context, pipeline.asset_key(noun), len(keys), done)
+            _refuse_unrecorded(pipeline, [noun])
 
     return materialise_asset
 
@@ -138,7 +148,8 @@ def _asset_check(pipeline: Pipeline, noun: str, check: Check) -> AssetChecksDefi
         blocking=check.blocking,
     )
     def examine_asset() -> AssetCheckResult:
-        result = examine(pipeline, noun, check)
+        with failing_in_one_line(pipeline):
+            result = examine(pipeline, noun, check)
         return AssetCheckResult(
             passed=result.passed, metadata=result.metadata, severity=result.severity
         )
@@ -154,16 +165,17 @@ def everything(
     Args:
         resources: what `step_executor` gives.
     """
-    stages = pipeline.stages.values()
+    nouns = list(pipeline.stages)
+    needs = {noun: _waits_for(pipeline, noun) for noun in nouns} | {RECORDED: tuple(nouns)}
     graph = GraphDefinition(
         name=pipeline.named(EVERYTHING),
         description="Bring every asset up to date: compute what is missing or out of date.",
-        node_defs=[_op(pipeline, stage.noun) for stage in stages],
+        node_defs=[*(_op(pipeline, noun) for noun in nouns), _recorded(pipeline)],
         dependencies={
-            NodeInvocation(_op_name(pipeline, stage.noun), alias=stage.noun): {
-                need: DependencyDefinition(need) for need in _waits_for(pipeline, stage.noun)
+            NodeInvocation(_op_name(pipeline, name), alias=name): {
+                need: DependencyDefinition(need) for need in needed
             }
-            for stage in stages
+            for name, needed in needs.items()
         },
     )
     return graph.to_job(
@@ -196,24 +208,51 @@ def _op(pipeline: Pipeline, noun: str) -> OpDefinition:
     )
     def materialise_all(context: OpExecutionContext) -> Iterator[Any]:
         # Events are yielded: those given to `context.log_event` are lost when the op fails.
-        for made in materialise(pipeline, noun, context, getattr(context.resources, resource)):
-            yield made.event()
-        stopped = []
-        for check in checks:
-            result = examine(pipeline, noun, check)
-            yield result
-            if result.passed:
-                continue
-            context.log.warning(f"{noun}: check {check.name} failed")
-            if check.blocking and result.severity == AssetCheckSeverity.ERROR:
-                stopped.append(check.name)
-        if stopped:
-            raise Failure(
-                f"{noun}: expected the checks to pass, found {', '.join(stopped)} failing; see "
-                "the asset's checks in Dagster (`make ui`)",
-                metadata={"exit_code": 2},
-                allow_retries=False,
-            )
+        with failing_in_one_line(pipeline):
+            for made in materialise(pipeline, noun, context, getattr(context.resources, resource)):
+                yield made.event()
+            stopped = []
+            for check in checks:
+                result = examine(pipeline, noun, check)
+                yield result
+                if result.passed:
+                    continue
+                context.log.warning(f"{noun}: check {check.name} failed")
+                if check.blocking and result.severity == AssetCheckSeverity.ERROR:
+                    stopped.append(check.name)
+            if stopped:
+                raise ArtifactError(
+                    f"{noun}: expected the checks to pass, found {', '.join(stopped)} failing; see "
+                    "the asset's checks in Dagster (`make ui`)"
+                )
         yield Output(None)
 
     return materialise_all
+
+
+def _recorded(pipeline: Pipeline) -> OpDefinition:
+    """The last op: the run has failed if something was made, but has no record."""
+
+    @op(
+        name=_op_name(pipeline, RECORDED),
+        description="All that was made is recorded; a recorder that failed stopped nothing.",
+        ins={noun: In(Nothing) for noun in pipeline.stages},
+        out=Out(Nothing),
+    )
+    def all_recorded() -> None:
+        with failing_in_one_line(pipeline):
+            _refuse_unrecorded(pipeline, pipeline.stages)
+
+    return all_recorded
+
+
+def _refuse_unrecorded(pipeline: Pipeline, nouns: Iterable[str]) -> None:
+    """RecorderError if a recorder of the pipeline has no record of one of these steps."""
+    names = {recorder.name for recorder in pipeline.recorders}
+    noted = unrecorded(pipeline.project())
+    missed = {
+        noun: {name: why for name, why in noted.get(noun, {}).items() if name in names}
+        for noun in nouns
+    }
+    if any(missed.values()):
+        raise not_recorded(missed)

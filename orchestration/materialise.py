@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dagster import (
@@ -18,6 +19,7 @@ from dagster import (
 from dagster._core.definitions.metadata import RawMetadataValue
 
 from appraise.errors import AppraiseError
+from appraise.errors.edge import as_ours, said
 from appraise.orchestration.data_versions import DataVersions
 from appraise.orchestration.partitions import dagster_key, offered
 from appraise.orchestration.pipeline import Check, Pipeline
@@ -59,28 +61,28 @@ def materialise(
             yet know as they are.
 
     Raises:
-        Failure: with the one line of an error of the library.
+        AppraiseError: whatever the step raises. A recorder that fails is an error in the log, and
+            a fact of each partition.
     """
     project = pipeline.project()
     started = time.monotonic()
-    try:
-        made = run(
-            pipeline.step(noun),
-            project,
-            keys,
-            executor=executor.chosen(),
-            recorders=pipeline.recorders,
-            by="dagster",
-            run_id=context.run_id,
-        )
-        if noun == "offers":
-            offered(pipeline, project, context.instance)
-    except AppraiseError as error:
-        raise failure(error) from error
+    made = run(
+        pipeline.step(noun),
+        project,
+        keys,
+        executor=executor.chosen(),
+        recorders=pipeline.recorders,
+        by="dagster",
+        run_id=context.run_id,
+    )
+    if noun == "offers":
+        offered(pipeline, project, context.instance)
     context.log.info(_said(made, time.monotonic() - started))
     for name, recorded in made.recorded.items():
         if recorded.left_out:
             context.log.warning(f"{noun}: not recorded by {name}: {recorded.left_out}")
+    for name, why in made.unrecorded.items():
+        context.log.error(f"{noun}: made, but not recorded by {name}: {why}")
     versions = DataVersions(pipeline, project, context.instance, noun)
     done = sorted((*made.made, *made.current))
     if keys is None:
@@ -97,10 +99,21 @@ def materialise(
     ]
 
 
+@contextmanager
+def failing_in_one_line(pipeline: Pipeline) -> Iterator[None]:
+    """Whatever is raised becomes Dagster's Failure: one line, with the command line's exit code."""
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:  # of any kind: this is the edge
+        ours = as_ours(error, pipeline.root)
+        raise failure(ours) from None
+
+
 def failure(error: AppraiseError) -> Failure:
-    """An error of the library as Dagster's: one line, with the exit code of the command line."""
-    said = "; ".join([str(error), *getattr(error, "__notes__", ())])
-    return Failure(said, metadata={"exit_code": error.exit_code}, allow_retries=False)
+    """An error of ours as Dagster's."""
+    return Failure(said(error), metadata={"exit_code": error.exit_code}, allow_retries=False)
 
 
 def _said(made: Made, seconds: float) -> str:
@@ -119,15 +132,12 @@ def _metadata(
     for recorded in made.recorded.values():
         for of in dict.fromkeys(("", key)):
             shown |= recorded.facts.get(of, {})
-    return shown
+    return shown | {f"not_recorded_by_{name}": why for name, why in made.unrecorded.items()}
 
 
 def examine(pipeline: Pipeline, noun: str, check: Check) -> AssetCheckEvaluation:
     """Make a check and say what it found, as the event that Dagster shows."""
-    try:
-        verdict = check.examine(pipeline.project())
-    except AppraiseError as error:
-        raise failure(error) from error
+    verdict = check.examine(pipeline.project())
     return AssetCheckEvaluation(
         asset_key=pipeline.asset_key(noun),
         check_name=check.name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from appraise.project import Project
-from appraise.storage.files import read_json, write_json
+from appraise.storage.files import read_object, write_json
 
 Report = Mapping[str, object]
 DECIDED = ("valuation_decision", "lora_adapter", "evaluation", "decision_outcome", "report")
@@ -19,7 +19,7 @@ DECIDED = ("valuation_decision", "lora_adapter", "evaluation", "decision_outcome
 def decision_id(project: Project, target: str) -> str:
     """The id of a target's present decision."""
     path = project.folder("valuation_decision", target) / "decision.json"
-    return str(read_json(path)["decision_id"])
+    return str(read_object(path).get("decision_id"))
 
 
 def report(project: Project, recorder: str, decision: str, known: Report) -> None:
@@ -32,7 +32,7 @@ def report(project: Project, recorder: str, decision: str, known: Report) -> Non
 def reported(project: Project, decision: str) -> dict[str, Report]:
     """Name of the recorder → what it knows of a decision."""
     files = sorted(_folder(project, decision).glob("*.json"))
-    return {path.stem: read_json(path) for path in files}
+    return {path.stem: read_object(path) for path in files}
 
 
 def _folder(project: Project, decision: str) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import wraps
 
 from dagster import (
     AssetMaterialization,
@@ -21,7 +23,7 @@ from dagster import (
     sensor,
 )
 
-from appraise.errors import AppraiseError
+from appraise.errors.edge import as_ours, said
 from appraise.orchestration.data_versions import DataVersions
 from appraise.orchestration.jobs import EVERYTHING
 from appraise.orchestration.partitions import dagster_key, offered
@@ -58,6 +60,25 @@ def report_versions(pipeline: Pipeline, instance: DagsterInstance) -> list[tuple
     return reported
 
 
+Evaluate = Callable[[SensorEvaluationContext], SensorResult | SkipReason]
+
+
+def _skipping_on_errors(pipeline: Pipeline) -> Callable[[Evaluate], Evaluate]:
+    """What goes wrong in a tick is why it was skipped, on one line; the next tick tries again."""
+
+    def guarded(evaluate: Evaluate) -> Evaluate:
+        @wraps(evaluate)
+        def guarding(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+            try:
+                return evaluate(context)
+            except Exception as error:  # of any kind: this is the edge
+                return SkipReason(said(as_ours(error, pipeline.root)))
+
+        return guarding
+
+    return guarded
+
+
 def reported_versions(pipeline: Pipeline) -> SensorDefinition:
     """A sensor on `dvc.lock`."""
 
@@ -67,6 +88,7 @@ def reported_versions(pipeline: Pipeline) -> SensorDefinition:
         minimum_interval_seconds=15,
         default_status=DefaultSensorStatus.RUNNING,
     )
+    @_skipping_on_errors(pipeline)
     def evaluate(context: SensorEvaluationContext) -> SkipReason:
         lock = pipeline.root / "dvc.lock"
         if not lock.is_file():
@@ -103,12 +125,10 @@ def new_offers(pipeline: Pipeline, job: JobDefinition) -> SensorDefinition:
         minimum_interval_seconds=30,
         default_status=DefaultSensorStatus.STOPPED,
     )
+    @_skipping_on_errors(pipeline)
     def evaluate(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         project = pipeline.project()
-        try:
-            now = sha256_file(project.root / project.params.offers.pool)
-        except AppraiseError as error:
-            return SkipReason(str(error))
+        now = sha256_file(project.root / project.params.offers.pool)
         seen, changes = json.loads(context.cursor) if context.cursor else (_valued(pipeline), 0)
         if now == seen:
             return SkipReason("The pool is as it was.")

@@ -31,6 +31,7 @@ VALIDATION = "appraise.examples.validation"
 HEAVY_MODULES = (  # imported within functions alone: they import what is heavy
     "appraise.language_model.",
     VALIDATION,
+    "appraise.orchestration.recorders.dvc_checks",
     "appraise.orchestration.recorders.dvc_commit",
     "appraise.orchestration.recorders.mlflow_runs",
 )

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from appraise.errors import ParamsError
+from appraise.orchestration.checkout import checkout_above
 from appraise.orchestration.recorders.dvc_lock import locked_md5, stages
 from appraise.project import Project
+from appraise.project.finding import Finding, ok, wrong
 from appraise.steps.flow import step
 from appraise.steps.recorder import By, Recorded
 from appraise.steps.step import Step
@@ -47,18 +49,35 @@ class Dvc:
             ParamsError: the folder is not a DVC project.
         """
         if not (project.root / ".dvc").is_dir():
-            raise ParamsError(
-                f"{project.root}: expected a DVC project, found no .dvc folder; run `dvc init` "
-                "(`dvc init --no-scm` outside of git)"
-            )
+            raise ParamsError(_not_set_up(project))
         from appraise.orchestration.recorders.dvc_commit import commit
 
         left_out = commit(project, self.step(noun), self.walked)
         md5 = locked_md5(project.root, noun)
         return Recorded({"": {"dvc_md5": md5}} if md5 and not left_out else {}, left_out)
 
+    def check(self, project: Project, by: By) -> list[Finding]:
+        """See `Recorder.check`; what DVC would need of git, its settings and files."""
+        if find_spec("dvc") is None:
+            return [ok(self.name, "not installed: no step is recorded")]
+        if not (project.root / ".dvc").is_dir():
+            if by == "dagster":
+                return [wrong(self.name, _not_set_up(project))]
+            return [ok(self.name, "no .dvc folder: no step is recorded")]
+        from appraise.orchestration.recorders.dvc_checks import obstacles
+
+        found = [wrong(self.name, line) for line in obstacles(project.root)]
+        return found or [ok(self.name, "each step is recorded in dvc.lock")]
+
     def failed(self, project: Project, noun: str, error: Exception) -> None:
         """Nothing: `dvc.lock` still says what there was before."""
+
+
+def _not_set_up(project: Project) -> str:
+    top = checkout_above(project.root)
+    option = " --no-scm" if top is None else "" if top == project.root else " --subdir"
+    found = f"{project.root}: expected a DVC project, found no .dvc folder"
+    return f"{found}; run `dvc init{option}` in it"
 
 
 def is_set_up(project: Project) -> bool:

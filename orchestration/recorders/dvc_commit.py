@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from dvc.config import Config
+from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.scm import SCM, SCMError
@@ -17,7 +19,9 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.transfer import transfer
 
-from appraise.errors import ArtifactError
+from appraise.errors import ArtifactError, RecorderError
+from appraise.errors.foreseen import one_line
+from appraise.orchestration.recorders.dvc_checks import obstacles
 from appraise.orchestration.recorders.dvc_lock import alone, keeping_copy, repair, restore
 from appraise.project import Project
 from appraise.steps.step import Step
@@ -36,7 +40,7 @@ def commit(project: Project, step: Step, walked: Walked) -> str:
     Returns:
         Why it was not recorded; "" when it was.
     """
-    with alone(project.root):
+    with alone(project.root), _in_our_words(project.root):
         repair(project.root)
         late = not_current(project, step)
         if late:
@@ -82,7 +86,7 @@ def not_current(project: Project, step: Step) -> str:
 
 def track(root: Path, folder: str) -> None:
     """Track a folder with DVC (`<folder>.dvc`), unless it is tracked as it is."""
-    with alone(root):
+    with alone(root), _in_our_words(root):
         repair(root)
         repo = open_repo(root)
         try:
@@ -93,6 +97,18 @@ def track(root: Path, folder: str) -> None:
             repo.add(str(root / folder))
         finally:
             repo.close()
+
+
+@contextmanager
+def _in_our_words(root: Path) -> Iterator[None]:
+    """What DVC refuses is a RecorderError with what is in its way, or with its own words."""
+    try:
+        yield
+    except DvcException as error:
+        found = list(obstacles(root)) or [
+            f"expected DVC to take it, found: {one_line(error)}; `dvc status` may say more"
+        ]
+        raise RecorderError("; ".join(found)) from error
 
 
 def open_repo(root: Path) -> Repo:

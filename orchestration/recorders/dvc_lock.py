@@ -38,9 +38,9 @@ def alone(root: Path) -> Iterator[None]:
 def repair(root: Path) -> bool:
     """Put back `dvc.lock` if a kill tore it while it was written; whether that was needed."""
     lineage = root / f"{LINEAGE}.dvc"
-    if lineage.is_file() and not _parsed(lineage).get("outs"):
+    if lineage.is_file() and not parsed(lineage).get("outs"):
         lineage.unlink()  # made again with the next record of it
-    copy = _copy(root)
+    copy = copied(root)
     if not copy.is_file():
         return False
     torn = not _whole(root)
@@ -54,14 +54,14 @@ def repair(root: Path) -> bool:
 def keeping_copy(root: Path) -> Iterator[None]:
     """Keep a copy of `dvc.lock` while it is written; it is left behind if this process dies."""
     lock = root / "dvc.lock"
-    write_bytes(_copy(root), lock.read_bytes() if lock.is_file() else b"")
+    write_bytes(copied(root), lock.read_bytes() if lock.is_file() else b"")
     yield
-    _copy(root).unlink()
+    copied(root).unlink()
 
 
 def restore(root: Path) -> None:
     """Put the copy in the place of `dvc.lock`."""
-    content = _copy(root).read_bytes()
+    content = copied(root).read_bytes()
     if content:
         write_bytes(root / "dvc.lock", content)
     else:
@@ -77,20 +77,21 @@ def locked_md5(root: Path, noun: str) -> str | None:
 
 def stages(path: Path) -> Mapping[str, object]:
     """The stages in `dvc.yaml` or `dvc.lock`, by noun; none if the file is missing or torn."""
-    content = _parsed(path).get("stages")
+    content = parsed(path).get("stages")
     return content if isinstance(content, Mapping) else {}
 
 
-def _copy(root: Path) -> Path:
+def copied(root: Path) -> Path:
+    """Where the copy of `dvc.lock` lies while a record is made."""
     return root / ".appraise" / "dvc.lock.copy"
 
 
 def _whole(root: Path) -> bool:
     """Whether `dvc.lock` lost nothing that its copy has, and each stage has all it must have."""
     if not (root / "dvc.lock").is_file():
-        return not stages(_copy(root))
+        return not stages(copied(root))
     locked = stages(root / "dvc.lock")
-    kept = set(stages(_copy(root))) <= set(locked)
+    kept = set(stages(copied(root))) <= set(locked)
     return bool(locked) and kept and all(_complete(stage) for stage in locked.values())
 
 
@@ -101,10 +102,10 @@ def _complete(stage: object) -> bool:
     return all(isinstance(e, Mapping) and _MD5.fullmatch(str(e.get("md5", ""))) for e in entries)
 
 
-def _parsed(path: Path) -> Mapping[str, object]:
-    """The mapping in a YAML file; an empty one if the file is missing or torn."""
+def parsed(path: Path) -> Mapping[str, object]:
+    """The mapping in a YAML file; an empty one if the file is missing, torn or not to be read."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return {}
     return content if isinstance(content, Mapping) else {}

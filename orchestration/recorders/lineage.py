@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appraise.orchestration.checkout import git_commit
+from appraise.orchestration.checkout import git_commit, obstacle
 from appraise.orchestration.recorders.dvc import is_set_up
 from appraise.orchestration.recorders.dvc_lock import LINEAGE
 from appraise.orchestration.reported import DECIDED, Report, decision_id, reported
 from appraise.project import Project
+from appraise.project.finding import Finding, ok, warning
 from appraise.steps.recorder import By, Recorded
-from appraise.storage.files import read_json, write_json
+from appraise.storage.files import read_object, write_json
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class Lineage:
             track(project.root, LINEAGE)
         return Recorded({})
 
+    def check(self, project: Project, by: By) -> list[Finding]:  # noqa: ARG002
+        """See `Recorder.check`; without a commit a decision is recorded all the same."""
+        found = obstacle(project.root)
+        if found is not None:
+            return [warning("git", found)]
+        commit = git_commit(project.root)
+        if commit is None:
+            return [ok("git", "not a checkout: decisions name no commit")]
+        return [ok("git", f"decisions name commit {commit[:12]}")]
+
     def failed(self, project: Project, noun: str, error: Exception) -> None:
         """Nothing: what is joined stays true."""
 
@@ -49,7 +60,7 @@ def _join(
     """Write a decision's file, unless it has all of this. What it had from other recorders stays:
     they may not be set up here."""
     path = project.root / LINEAGE / f"{decision}.json"
-    known: Report = read_json(path) if path.is_file() else {}
+    known: Report = read_object(path) if path.is_file() else {}
     if known and all(known.get(name) == value for name, value in new.items()):
         return
     lineage = {

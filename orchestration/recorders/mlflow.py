@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from appraise.orchestration.checkout import git_commit
+from appraise.orchestration.recorders.mlflow_checks import look
 from appraise.orchestration.reported import DECIDED, report
 from appraise.project import Project
+from appraise.project.finding import Finding, ok
 from appraise.steps.recorder import By, Recorded
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Mlflow:
         """Log what is there and not yet logged.
 
         Raises:
-            ArtifactError: MLflow cannot be reached or refuses.
+            RecorderError: MLflow cannot be reached or refuses.
         """
         tags = {"mlflow.source.name": "appraise"}
         commit = git_commit(project.root)
@@ -73,7 +75,7 @@ class Mlflow:
         """Mark the runs of the decisions that a failed step belongs to as FAILED.
 
         Raises:
-            ArtifactError: MLflow cannot be reached or refuses.
+            RecorderError: MLflow cannot be reached or refuses.
         """
         if noun == DECIDED[0]:
             return  # the decision that failed has no run yet
@@ -81,11 +83,20 @@ class Mlflow:
             for decision in decisions:
                 decision.fail(noun, error)
 
+    def check(self, project: Project, by: By) -> list[Finding]:  # noqa: ARG002
+        """See `Recorder.check`; the database is looked into, a server is only knocked at."""
+        if find_spec("mlflow") is None:
+            return [ok(self.name, "not installed: no decision is logged")]
+        return look(self._uri(project), self.name)
+
+    def _uri(self, project: Project) -> str:
+        uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        return uri or f"sqlite:///{project.root / '.appraise' / 'mlflow.db'}"
+
     @contextmanager
     def _decisions(self, project: Project) -> Iterator[list[DecisionRuns]]:
         """The runs of each target's present decision, one process at a time."""
-        uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-        uri = uri or f"sqlite:///{project.root / '.appraise' / 'mlflow.db'}"
+        uri = self._uri(project)
         with project.alone("mlflow"), _environment():
             from appraise.orchestration.recorders.mlflow_runs import decisions
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from alembic.util import CommandError
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -24,9 +25,12 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
-from appraise.errors import ArtifactError
+from appraise.errors import ArtifactError, RecorderError
+from appraise.errors.foreseen import one_line
 from appraise.orchestration.recorders import mlflow_content
+from appraise.orchestration.recorders.mlflow_checks import remedy
 from appraise.orchestration.recorders.mlflow_content import DatasetUse, RunContent
 from appraise.orchestration.reported import decision_id
 from appraise.project import Project
@@ -52,7 +56,7 @@ def decisions(project: Project, uri: str) -> Iterator[list[DecisionRuns]]:
     """The runs of each target's present decision, on the server or in the database at `uri`.
 
     Raises:
-        ArtifactError: MLflow cannot be reached or refuses.
+        RecorderError: MLflow cannot be reached or refuses.
     """
     for name in ("mlflow", "alembic"):  # they announce every table that they create
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -62,10 +66,9 @@ def decisions(project: Project, uri: str) -> Iterator[list[DecisionRuns]]:
         client = MlflowClient(tracking_uri=uri)
         targets = project.partitions("valuation_decision")
         yield [DecisionRuns(client, project, target, place) for target in targets]
-    except MlflowException as error:
-        raise ArtifactError(
-            f"MLflow at {uri}: expected to log there, found {' '.join(str(error).split())}; "
-            "start that server, or unset MLFLOW_TRACKING_URI to log into the project's folder"
+    except (MlflowException, SQLAlchemyError, CommandError) as error:
+        raise RecorderError(
+            f"MLflow at {uri}: expected to log there, found {one_line(error)}; {remedy(uri)}"
         ) from error
 
 
@@ -125,6 +128,8 @@ class DecisionRuns:
         """The experiment of the target's decisions, made if there is none."""
         known = self._client.get_experiment_by_name(self._experiment)
         if known:
+            if known.lifecycle_stage == "deleted":  # its name stays taken, and it takes no runs
+                self._client.restore_experiment(known.experiment_id)
             return str(known.experiment_id)
         place = (self._place / self.target).as_uri() if self._place else None
         return str(self._client.create_experiment(self._experiment, artifact_location=place))

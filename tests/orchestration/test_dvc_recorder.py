@@ -213,7 +213,7 @@ def test_lineage_is_tracked(tmp_path: Path, git: bool) -> None:
 
 
 def test_a_folder_without_dvc_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"found no \.dvc folder; run `dvc init`"):
+    with pytest.raises(ParamsError, match=r"found no \.dvc folder; run `dvc init --no-scm`"):
         Dvc().record(Project(tmp_path), "base_model", "")
 
 

@@ -17,7 +17,7 @@ from finished_project import (  # type: ignore[import-not-found]
 )
 from mlflow_database import with_database  # type: ignore[import-not-found]
 
-from appraise.errors import ArtifactError, ModelError
+from appraise.errors import ArtifactError, ModelError, RecorderError
 from appraise.orchestration.recorders import mlflow_content
 from appraise.orchestration.recorders.lineage import Lineage
 from appraise.orchestration.recorders.mlflow import Mlflow
@@ -185,13 +185,25 @@ def test_what_breaks_while_logging_leaves_no_run_open(
     assert [run_.info.status for run_ in runs(project)] == ["FINISHED"]
 
 
+def test_a_deleted_experiment_is_restored(tmp_path: Path) -> None:
+    project = with_database(valued(tmp_path / "project"))
+    first = log(project, "valuation_decision")
+    found = client(project)
+    found.delete_experiment(found.get_experiment_by_name(f"appraise/{TARGET}").experiment_id)
+    trained(project)
+    adapters = log(project, "lora_adapter")
+    assert len(adapters) == len(POLICIES)
+    (run_,) = runs(project, "decision")
+    assert run_.info.run_id == first[TARGET], "the run of the decision is the one it had"
+
+
 def test_a_server_that_is_not_there_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = valued(tmp_path / "project")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(ArtifactError, match=r"MLflow at http://127\.0\.0\.1:9: expected to log"):
+    with pytest.raises(RecorderError, match=r"MLflow at http://127\.0\.0\.1:9: expected to log"):
         log(project, "valuation_decision")
 
 

@@ -21,13 +21,14 @@ from mlflow_database import with_database  # type: ignore[import-not-found]
 from one_offer import one_offer  # type: ignore[import-not-found]
 
 from appraise.cli import main
-from appraise.errors import OfferError, ParamsError, RecorderError
+from appraise.errors import OfferError, ParamsError
 from appraise.orchestration import jobs
 from appraise.orchestration.pipeline import Pipeline
 from appraise.orchestration.recorders import RECORDERS, registered
 from appraise.project import Project
 from appraise.steps.flow import NOUNS
 from appraise.steps.recorder import By, discovered
+from appraise.steps.recording import not_recorded, unrecorded
 from appraise.steps.runner import run
 from appraise.storage.files import read_json
 
@@ -115,7 +116,9 @@ def test_a_step_that_fails_is_noted_by_those_that_can(tiny_project: TinyProject)
     offer(tiny_project.root)
     with pytest.raises(OfferError, match="expected offers") as raised:
         run(tiny_project.step("offers"), tiny_project.project, recorders=[Broken(), Ledger()])
-    assert raised.value.__notes__ == ["broken did not take note of this failure: no ink for errors"]
+    (note,) = raised.value.__notes__
+    assert note.startswith("broken did not take note of this failure: refused")
+    assert "no ink for errors" in note
     assert ledger(tiny_project.project) == [
         "offers failed: pool.json: expected offers, found none; add one"
     ]
@@ -128,24 +131,48 @@ def test_a_wrong_key_is_no_failure_of_the_step(tiny_project: TinyProject) -> Non
 
 
 def test_a_recorder_that_fails_does_not_keep_the_others_from_it(tiny_project: TinyProject) -> None:
-    with pytest.raises(RecorderError, match="offers: made, but not recorded: broken: no ink"):
-        run(tiny_project.step("offers"), tiny_project.project, recorders=[Broken(), Ledger()])
-    assert tiny_project.project.intact("offers")
-    assert ledger(tiny_project.project) == ["offers: 1 partitions, run none"]
+    project = tiny_project.project
+    made = run(tiny_project.step("offers"), project, recorders=[Broken(), Ledger()])
+    assert made.made == ("",)
+    assert list(made.unrecorded) == ["broken"]
+    assert project.intact("offers")
+    assert ledger(project) == ["offers: 1 partitions, run none"]
+    assert unrecorded(project) == {"offers": made.unrecorded}
 
 
-def test_a_recorder_that_fails_fails_the_run_in_dagster(tiny_project: TinyProject) -> None:
+def test_a_recorder_that_works_again_makes_up_for_what_it_missed(tiny_project: TinyProject) -> None:
+    project = tiny_project.project
+    run(tiny_project.step("offers"), project, recorders=[Broken()])
+    run(tiny_project.step("auxiliary_datasets"), project, recorders=[Ledger("broken")])
+    assert [line.split(":")[0] for line in ledger(project)] == ["auxiliary_datasets", "offers"]
+    assert unrecorded(project) == {}
+
+
+def test_steps_of_one_reason_are_said_together() -> None:
+    missed = {"offers": {"dvc": "no disk"}, "report": {"dvc": "no disk", "mlflow": "no server"}}
+    assert str(not_recorded(missed)).splitlines() == [
+        "offers, report: made, but not recorded by dvc: no disk",
+        "report: made, but not recorded by mlflow: no server",
+    ]
+
+
+def test_a_recorder_that_fails_stops_no_step_and_fails_the_run(tiny_project: TinyProject) -> None:
     old = tiny_project.pipeline
     pipeline = Pipeline(old.root, old.stages, old.shown, [Broken()], step=old.step)
     with DagsterInstance.ephemeral() as instance:
         result = jobs.everything(pipeline).execute_in_process(
             instance=instance, raise_on_error=False
         )
-    failure = result.failure_data_for_node("offers")
+    assert [e.node_name for e in result.all_events if e.is_step_failure] == ["recorded"]
+    made = {e.asset_key.to_user_string() for e in result.get_asset_materialization_events()}
+    assert made == set(old.stages)
+    failure = result.failure_data_for_node("recorded")
     assert failure
     assert failure.user_failure_data
-    expected = "offers: made, but not recorded: broken: no ink for offers in Dagster"
-    assert failure.user_failure_data.description == expected
+    lines = failure.user_failure_data.description.splitlines()
+    assert len(lines) == len(old.stages) - 1, "but the one that does not concern it"
+    assert lines[0].startswith("offers: made, but not recorded by broken: refused")
+    assert "no ink for offers in Dagster" in lines[0]
 
 
 def lineage(project: Project) -> dict[str, object]:
@@ -208,7 +235,7 @@ def test_a_recorder_that_fails_on_the_command_line_is_one_line(
     done = appraise(project, DECISION, "--force")
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "valuation_decision: made, but not recorded: mlflow: MLflow at http" in done.stderr
+    assert "valuation_decision: made, but not recorded by mlflow: MLflow at http" in done.stderr
     assert project.intact("valuation_decision", TARGET)
     assert lineage(project)["target"] == TARGET, "the others have recorded it"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from appraise.errors import AppraiseError
+from appraise.errors.edge import as_ours, said
 from appraise.steps.flow import NOUNS
 
 STEPS = {noun.replace("_", "-"): noun for noun in NOUNS}
@@ -31,14 +31,20 @@ OTHERS = {  # name → module
 
 
 @contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Print an error of ours, or that we were stopped, on one line, and exit with its code."""
+def errors_in_one_line(root: Path) -> Iterator[None]:
+    """Print any error, or that we were stopped, on one line, and exit with its code.
+
+    Args:
+        root: the project's folder, where the traceback of a defect is kept.
+    """
     try:
         yield
-    except AppraiseError as error:
-        said = "; ".join([str(error), *getattr(error, "__notes__", ())])
-        click.secho(f"appraise: {said}", err=True, fg="red")
-        sys.exit(error.exit_code)
+    except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+        raise  # click's own: usage, an end, a reader such as `head` that has gone
+    except Exception as error:
+        ours = as_ours(error, root)
+        click.secho(f"appraise: {said(ours)}", err=True, fg="red")
+        sys.exit(ours.exit_code)
     except KeyboardInterrupt:
         click.echo("appraise: stopped; run the same command again to go on", err=True)
         sys.exit(130)
@@ -70,7 +76,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; exit 2 on a user's error, 3 when datasets were set aside."""
-        with errors_in_one_line():
+        with errors_in_one_line(Path(ctx.params["root"])):
             return super().invoke(ctx)
 
 

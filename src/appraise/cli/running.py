@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from appraise.cli.steps import by, set_aside, show
+from appraise.cli.steps import by, refuse_unrecorded, set_aside, show
 from appraise.errors import ParamsError, SetAside
 from appraise.project import Project
 from appraise.review.summary import summary
@@ -39,6 +40,7 @@ def run(project: Project, last: str, where: str, record: bool) -> None:
     It needs neither Dagster nor DVC; where they are set up, DVC and MLflow record each step.
     """
     nouns, aside = steps_until(last.replace("-", "_")), 0
+    missed: dict[str, Mapping[str, str]] = {}
     project.params  # noqa: B018 - what is wrong with them is said before anything is computed
     recorders = discovered() if record else ()
     for noun in nouns:
@@ -47,9 +49,11 @@ def run(project: Project, last: str, where: str, record: bool) -> None:
         reasons = set_aside(project, one)
         show(project, made, reasons, as_json=False)
         aside += len(reasons)
+        missed[noun] = made.unrecorded
     if DECIDED in nouns:
         for target in project.params.target_sets:
             click.echo("\n" + summary(project, target))
+    refuse_unrecorded(missed)
     if aside:
         raise SetAside(f"{aside} set aside; the others went on")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -15,6 +16,7 @@ from appraise.records.set_aside import WhySetAside
 from appraise.steps.executors import VARIABLE, Executor, executor
 from appraise.steps.flow import step
 from appraise.steps.recorder import By, discovered
+from appraise.steps.recording import not_recorded
 from appraise.steps.runner import Made, run
 from appraise.steps.step import Step
 
@@ -86,6 +88,7 @@ def command(noun: str) -> click.Command:
         )
         aside = set_aside(project, one)
         show(project, made, aside, as_json)
+        refuse_unrecorded({noun: made.unrecorded})
         if aside and not allow_set_aside:
             raise SetAside(f"{noun}: {len(aside)} set aside; the others went on")
 
@@ -94,6 +97,23 @@ def command(noun: str) -> click.Command:
         keys_help = f"\n\nA key is {one.partitions}."
     needs = f"\n\nReads: {', '.join(one.needs) or 'params.yaml only'}."
     return click.command(noun.replace("_", "-"), help=doc + keys_help + needs)(call)
+
+
+def refuse_unrecorded(missed: Mapping[str, Mapping[str, str]]) -> None:
+    """End a command with 2 where a recorder has no record of what was made.
+
+    It is no reason for DVC to count a stage as not made, and to stop: under `dvc repro` it is said,
+    and the next step's record makes up for it.
+
+    Args:
+        missed: step → recorder → why.
+    """
+    if not any(missed.values()):
+        return
+    error = not_recorded(missed)
+    if by() == "command":
+        raise error
+    click.secho(f"appraise: {error}", err=True, fg="red")
 
 
 def _processes(workers: int) -> Executor:

@@ -30,7 +30,7 @@ from appraise.language_model.placement import Placement
 from appraise.language_model.protocols import LanguageModel, Tokenizer
 from appraise.records.base_model import BaseModelFingerprint
 from appraise.settings.model import BaseModelParams, Lora
-from appraise.storage.files import read_arrays, read_json, sha256_file, sha256_json, write_arrays
+from appraise.storage.files import read_arrays, read_object, sha256_file, sha256_json, write_arrays
 
 CONFIG = "config.json"
 LORA = "lora.safetensors"
@@ -208,7 +208,9 @@ def load(folder: Path, placement: Placement = ON_CPU) -> LanguageModel:
         ModelError: there is none, weights are missing, or what its quantisation needs is.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
-    quantised = (folder / CONFIG).is_file() and "quantization_config" in read_json(folder / CONFIG)
+    quantised = (folder / CONFIG).is_file() and "quantization_config" in read_object(
+        folder / CONFIG
+    )
     mapped = quantised or placement.spread
     where = "auto" if placement.spread else {"": placement.device}
     try:

@@ -22,7 +22,7 @@ from appraise.project.keys import WHOLE
 from appraise.project.manifest import MANIFEST, Manifest, Recipe
 from appraise.project.params import Params, read_params
 from appraise.records.set_aside import WhySetAside
-from appraise.storage.files import TEMPORARY, read_json, sha256_file, sync, write_json
+from appraise.storage.files import TEMPORARY, read_object, sha256_file, sync, write_json
 
 
 class Readable(Protocol):
@@ -185,9 +185,10 @@ class Project:
         run to run.
         """
         path = self._measured(noun, key)
-        if not path.is_file():
+        try:
+            stated = read_object(path)
+        except ArtifactError:  # not there, or damaged: it is no evidence, and is made anew
             return {}
-        stated = read_json(path)
         return stated if stated.pop("content", None) == self.content(noun, key) else {}
 
     def _measured(self, noun: str, key: str) -> Path:

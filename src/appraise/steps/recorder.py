@@ -7,13 +7,14 @@ the recorder of that name, most often its class. They are called in the registry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol
 
 from appraise.errors import ParamsError
 from appraise.project import Project
+from appraise.project.finding import Finding
 
 GROUP = "appraise.recorders"
 OURS = "appraise"  # the distribution whose registry comes last
@@ -55,6 +56,17 @@ class Recorder(Protocol):
 
         Args:
             run_id: of the Dagster run; "" outside of Dagster.
+        """
+        ...
+
+    def check(self, project: Project, by: By) -> Sequence[Finding]:
+        """Say what would keep it from recording here, before anything is computed.
+
+        It takes a fraction of a second and never raises for what a user can put right: it opens no
+        connection without a limit of time, and imports nothing that is slow to.
+
+        Args:
+            by: who is about to run steps.
         """
         ...
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from appraise.errors import ArtifactError, ParamsError, RecorderError
+from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
 from appraise.steps.executors import HERE, Executor, Produce
 from appraise.steps.flow import NOUNS, step
 from appraise.steps.progress import progress_of
 from appraise.steps.recorder import By, Recorded, Recorder
+from appraise.steps.recording import record, report_failure
 from appraise.steps.step import Output, Step
 
 PROVISIONAL = {"source": "not readable"}  # in the facts of a recipe: never current
@@ -31,6 +32,7 @@ class Made:
         current: keys of those that were up to date.
         removed: keys of those that no longer exist.
         recorded: what each recorder says, by its name.
+        unrecorded: why those have no record of it that failed, by their names.
     """
 
     noun: str
@@ -38,6 +40,7 @@ class Made:
     current: tuple[str, ...]
     removed: tuple[str, ...]
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    unrecorded: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -63,40 +66,12 @@ def run(
 
     Raises:
         ParamsError: a key does not exist.
-        RecorderError: a recorder failed; the partitions are there, and the other recorders have
-            recorded them.
         AppraiseError: whatever the step itself raises; partitions already made stay.
     """
     applying = [recorder for recorder in recorders if recorder.applies(project, one.noun, by)]
     made = _made(one, project, keys, force, executor, applying)
-    return replace(made, recorded=_recorded(applying, project, one.noun, run_id))
-
-
-def _recorded(
-    recorders: Sequence[Recorder], project: Project, noun: str, run_id: str
-) -> dict[str, Recorded]:
-    """Have all recorders record a step; the error of one does not keep the others from it."""
-    recorded, errors = {}, []
-    for recorder in recorders:
-        try:
-            recorded[recorder.name] = recorder.record(project, noun, run_id)
-        except Exception as error:
-            errors.append((recorder.name, error))
-    if errors:
-        causes = "; ".join(f"{name}: {error}" for name, error in errors)
-        raise RecorderError(f"{noun}: made, but not recorded: {causes}") from errors[0][1]
-    return recorded
-
-
-def _report_failure(
-    recorders: Sequence[Recorder], project: Project, noun: str, error: Exception
-) -> None:
-    """Have all recorders take note of a failure; what they raise is a note on its error."""
-    for recorder in recorders:
-        try:
-            recorder.failed(project, noun, error)
-        except Exception as second:
-            error.add_note(f"{recorder.name} did not take note of this failure: {second}")
+    recorded, missed = record(applying, project, one.noun, by, run_id)
+    return replace(made, recorded=recorded, unrecorded=missed)
 
 
 def _made(
@@ -121,7 +96,7 @@ def _made(
             try:
                 executor.make(one.noun, project, pending, _producing(one))
             except Exception as error:  # not of a wrong key, nor of an input that is not there yet
-                _report_failure(recorders, project, one.noun, error)
+                report_failure(recorders, project, one.noun, error)
                 raise
         gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
         for key in gone:

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from appraise.errors import ArtifactError
+from appraise.errors.foreseen import of_system, one_line
 
 TEMPORARY = ".tmp-"
 _META = "appraise"  # one key only: safetensors writes several in random order
@@ -43,17 +44,13 @@ def sha256_json(value: Any) -> str:
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file, in hex; remembered while size and modification time stay the same."""
     path = Path(path)
-    try:
+    with _reading(path, "a file"):
         stat = path.stat()
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{path}: expected a file, found none; run the step that makes it"
-        ) from None
-    known = _hashes.get(path)
-    if known and known[:2] == (stat.st_mtime_ns, stat.st_size):
-        return known[2]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        known = _hashes.get(path)
+        if known and known[:2] == (stat.st_mtime_ns, stat.st_size):
+            return known[2]
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     _hashes[path] = (stat.st_mtime_ns, stat.st_size, digest)
     return digest
 
@@ -95,14 +92,19 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; ArtifactError if it is missing or damaged."""
-    try:
+    with _reading(path, "JSON"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; ArtifactError if it is missing, damaged or other JSON."""
+    content = read_json(path)
+    if not isinstance(content, dict):
         raise ArtifactError(
-            f"{path}: expected a file, found none; run the step that makes it"
-        ) from None
-    except ValueError as error:
-        raise ArtifactError(f"{path}: expected JSON, found {error}; run the step again") from None
+            f"{path}: expected a JSON object, found {content!r:.60}; delete it, and run the step "
+            "again"
+        )
+    return content
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -113,16 +115,8 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a Parquet file into a data frame; ArtifactError if it is missing or damaged."""
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{path}: expected a file, found none; run the step that makes it"
-        ) from None
-    except (pyarrow.ArrowException, ValueError) as error:
-        raise ArtifactError(
-            f"{path}: expected Parquet, found {error}; run the step again"
-        ) from None
+    with _reading(path, "Parquet"), path.open("rb") as file:  # a folder is no table
+        return pd.read_parquet(file)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
@@ -134,16 +128,11 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str
 
 def table_batches(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pd.DataFrame]:
     """A Parquet file's columns (those that it has), so many rows at a time."""
-    try:
-        with parquet.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            wanted = there if columns is None else [name for name in columns if name in there]
-            for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                yield batch.to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ArtifactError(
-            f"{path}: expected Parquet, found {error}; run the step again"
-        ) from None
+    with _reading(path, "Parquet"), parquet.ParquetFile(path) as file:
+        there = file.schema_arrow.names
+        wanted = there if columns is None else [name for name in columns if name in there]
+        for batch in file.iter_batches(batch_size=rows, columns=wanted):
+            yield batch.to_pandas()
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -161,15 +150,26 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _safetensors(path: Path) -> Iterator[Any]:
-    if not path.is_file():
-        raise ArtifactError(f"{path}: expected a file, found none; run the step that makes it")
+    with _reading(path, "safetensors"), path.open("rb"), safe_open(path, framework="numpy") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _reading(path: Path, what: str) -> Iterator[None]:
+    """Whatever keeps a file from being read is an ArtifactError: it is not there, not what it
+    should be, or the system refuses."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            yield file
-    except SafetensorError as error:
+        yield
+    except FileNotFoundError:
         raise ArtifactError(
-            f"{path}: expected safetensors, found {error}; run the step again"
+            f"{path}: expected a file, found none; run the step that makes it"
         ) from None
+    except (pyarrow.ArrowException, SafetensorError, ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: expected {what}, found {one_line(error)}; run the step again"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(of_system(error)) from None
 
 
 def _described(file: Any) -> dict[str, Any]:

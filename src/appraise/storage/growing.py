@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from appraise.errors import ArtifactError
-from appraise.storage.files import read_json, write_json
+from appraise.errors.foreseen import of_system
+from appraise.storage.files import read_object, write_json
 
 
 class Growing:
@@ -36,7 +37,7 @@ class Growing:
         self.counts = dict.fromkeys(shapes, 0)
         folder.mkdir(parents=True, exist_ok=True)
         index = folder / "grown.json"
-        found = read_json(index) if index.is_file() else {}
+        found = read_object(index) if index.is_file() else {}
         if found.get("work") == work:
             self.counts, self.state = found["counts"], found["state"]
         for name, count in self.counts.items():
@@ -58,10 +59,7 @@ class Growing:
             content = {"work": self._work, "counts": self.counts, "state": state}
             write_json(self._folder / "grown.json", content)
         except OSError as error:
-            raise ArtifactError(
-                f"{self._folder}: expected to write, found {error.strerror}; make room and run the "
-                "same command again: it goes on from the last whole rows"
-            ) from None
+            raise ArtifactError(of_system(error, self._folder)) from None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All rows so far, memory-mapped."""

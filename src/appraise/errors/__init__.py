@@ -39,6 +39,16 @@ class RecorderError(AppraiseError):
     """A step was made, but DVC, MLflow or another recorder has no record of it."""
 
 
+class MachineError(AppraiseError):
+    """The machine is in the way: disk, memory, permissions, or a package that is missing."""
+
+
+class DefectError(AppraiseError):
+    """Something that nobody foresaw; the message names the file that holds the traceback."""
+
+    exit_code = 1
+
+
 class SetAside(AppraiseError):  # noqa: N818 - an end, not an error
     """Everything that could be done was done, but some datasets were set aside."""
 
