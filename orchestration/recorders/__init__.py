@@ -2,8 +2,8 @@
 
 `RECORDERS` is the registry of ours, in the order in which they are called. Lineage comes last: it
 joins what the others report of a decision (`orchestration.reported`). To add one, write a module
-with a class that has `name`, `applies`, `record` and `failed` (`appraise.steps.recorder`), and give
-it a line here. The packages that recorders need are imported when something is recorded.
+with a class that has what `appraise.steps.recorder.Recorder` says, and give it a line here. The
+packages that recorders need are imported when something is recorded.
 """
 
 from __future__ import annotations
