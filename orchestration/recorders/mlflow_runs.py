@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from alembic.util import CommandError
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -25,7 +24,6 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from sqlalchemy.exc import SQLAlchemyError
 
 from appraise.errors import ArtifactError, RecorderError
 from appraise.errors.foreseen import one_line
@@ -66,7 +64,7 @@ def decisions(project: Project, uri: str) -> Iterator[list[DecisionRuns]]:
         client = MlflowClient(tracking_uri=uri)
         targets = project.partitions("valuation_decision")
         yield [DecisionRuns(client, project, target, place) for target in targets]
-    except (MlflowException, SQLAlchemyError, CommandError) as error:
+    except MlflowException as error:
         raise RecorderError(
             f"MLflow at {uri}: expected to log there, found {one_line(error)}; {remedy(uri)}"
         ) from error

@@ -141,6 +141,9 @@ FORESEEN: Mapping[str, Callable[[BaseException], AppraiseError | None]] = Mappin
         "sqlalchemy.exc.SQLAlchemyError": _broken(
             "a database that can be used", f"move it away or start its server, {_AGAIN}"
         ),
+        "alembic.util.exc.CommandError": _broken(
+            "a database of this version", f"move it away or upgrade it, {_AGAIN}"
+        ),
         "huggingface_hub.errors.StrictDataclassError": _broken("a model's config.json", _ANEW),
         "builtins.OSError": lambda error: MachineError(  # without a number: raised by a library
             f"refused by the system or a library: {one_line(error)}; mend that, {_AGAIN}"
