@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from appraise.examples.conversations import conversation
 from appraise.examples.example import Conversation, Example, Origin, Prompt
 from appraise.examples.identity import example_id
+from appraise.examples.layouts import conversation
 
 
 def as_read(

@@ -1,4 +1,4 @@
-"""Conversations in the layouts in which they come, and as prompts."""
+"""Conversations as prompts, and the answers in them."""
 
 from __future__ import annotations
 
@@ -8,50 +8,53 @@ import pytest
 from as_read import talk  # type: ignore[import-not-found]
 
 from appraise.examples.conversations import (
+    answered,
     as_messages,
-    conversation,
     conversation_of,
-    last_answer,
+    same_turns,
     text_of,
+    with_texts,
 )
-from appraise.examples.example import Conversation, Message
+from appraise.examples.example import Conversation
+from appraise.examples.values import Refusal
 
-ASKED = [{"role": "user", "content": "Why?"}]
-TALK = [*ASKED, {"role": "assistant", "content": "So."}]
-SHARED = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
-TURNS = (Message("user", "Why?"), Message("assistant", "So."))
-
-
-@pytest.mark.parametrize("value", [TALK, tuple(TALK), SHARED, json.dumps(TALK), json.dumps(SHARED)])
-def test_layouts(value: object) -> None:
-    assert conversation(value) == Conversation(TURNS)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [None, "", "Why?", '[{"role": ', '[{"role": "user"}', [], ["Why?"], TALK[0], [*TALK, {}], 3,
-     [{"role": "user", "content": 3}], [{"role": None, "content": "x"}], b"Why?", "[]", "[3]",
-     '[{"name": "x", "role": "user", "content": "an answer in JSON"}]', "[" * 100_000],
-)  # fmt: skip
-def test_what_is_no_conversation(value: object) -> None:
-    assert conversation(value) is None
-
-
-def test_only_role_and_text_count() -> None:
-    messages = [
-        {"role": "user", "content": " a\x00b\ud800 ", "name": "Ann"},
-        SHARED[1] | {"weight": 1},
-    ]
-    assert conversation(messages) == talk(("user", "a\ufffdb\ufffd"), ("assistant", "So."))
-    call = [*ASKED, {"role": "assistant", "content": None, "tool_calls": []}]
-    assert conversation(call) == talk(("user", "Why?"), ("assistant", ""))
+ASKED = talk(("user", "Why?"))
+ONE = talk(("assistant", "So."))
+BOTH = talk(("user", "Why?"), ("assistant", "So."))
+MORE = talk(("assistant", "So."), ("user", "Really?"), ("assistant", "Yes."))
 
 
 def test_the_last_answer_and_what_goes_before_it() -> None:
-    twice = Conversation((*TURNS, *TURNS, TURNS[0]))
-    assert last_answer(twice) == (Conversation((*TURNS, TURNS[0])), "So.")
-    assert last_answer(Conversation(TURNS[:1])) == ("", "")
-    assert last_answer(Conversation(TURNS[1:])) == ("", "So.")
+    assert answered("", BOTH) == (ASKED, "So.")
+    thanked = talk(("user", "Why?"), ("assistant", "So."), ("user", "Thanks"))
+    assert answered("", thanked) == (ASKED, "So."), "nothing answers the last message"
+
+
+def test_an_answer_goes_on_after_its_prompt_or_begins_with_it() -> None:
+    assert answered("Why?", ONE) == ("Why?", "So.")
+    assert answered(" Why?\n", BOTH) == (" Why?\n", "So."), "the prompt is not doubled"
+    assert answered(ASKED, BOTH) == (ASKED, "So.")
+    longer = talk(("user", "Why?"), ("assistant", "So."), ("user", "Really?"))
+    assert answered("Why?", MORE) == (longer, "Yes.")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "reason"),
+    [
+        ("How?", BOTH, r"messages that begin with another one, by the user; .* as `messages`"),
+        ("Why?", ASKED, "expected a message by the assistant, found none"),
+        ("", ASKED, "expected a message by the assistant, found none"),
+        ("", ONE, "expected a message that the assistant answers, found none"),
+    ],
+)
+def test_an_answer_to_nothing_is_refused(prompt: str, answer: Conversation, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason):
+        answered(prompt, answer)
+
+
+def test_the_same_turns() -> None:
+    assert same_turns("Why?", talk(("user", "Why? ")))
+    assert not same_turns("Why?", BOTH)
 
 
 def test_the_text_of_a_conversation_gives_it_back() -> None:
@@ -65,6 +68,11 @@ def test_the_text_of_a_conversation_gives_it_back() -> None:
 
 
 def test_a_text_is_a_text_whatever_it_looks_like() -> None:
-    looks = json.dumps(ASKED)
+    looks = json.dumps(as_messages(ASKED))
     assert text_of(looks) == looks
     assert as_messages(looks) == [{"role": "user", "content": looks}]
+
+
+def test_all_texts_of_a_prompt_can_be_changed() -> None:
+    assert with_texts("a", str.upper) == "A"
+    assert with_texts(BOTH, str.upper) == talk(("user", "WHY?"), ("assistant", "SO."))

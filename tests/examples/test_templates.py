@@ -11,7 +11,9 @@ from appraise.examples.choices import is_pair
 from appraise.examples.conversations import as_messages
 from appraise.examples.example import Conversation, Origin
 from appraise.examples.identity import example_id
-from appraise.examples.templates import SEARCHED, RowTemplates, Template
+from appraise.examples.template import Template
+from appraise.examples.templates import SEARCHED, RowTemplates
+from appraise.examples.values import Refusal
 from appraise.settings.data import Source
 
 
@@ -24,49 +26,121 @@ def completion(text: str, **row: object) -> str:
 
 
 def test_columns_and_text() -> None:
-    assert prompt("{passage}\n{question} {{a}}", passage=" P ", question="Q?\n") == "P\nQ? {a}"
+    assert prompt("{passage}\n{question} {{a}}", passage="P", question="Q?") == "P\nQ? {a}"
     assert prompt("{a b-c}", **{"a b-c": 1.5}) == "1.5"
     assert prompt("x{none}y{nan}", none=None, nan=float("nan")) == "xy"
     assert prompt("{absent}") == ""
-    assert completion("{flag}", flag=True) == "True"
+    assert prompt("{0}", **{"0": "a column of a table without names"}).startswith("a column")
+    assert completion("{flag}", flag=True) == "true"
+
+
+def test_white_space_of_a_column_stays_and_that_of_the_template_goes() -> None:
+    code = "    return x\n"
+    assert completion("{code}", code=code) == code
+    assert prompt("{code}\n", code=code) == code
+    assert prompt(" {a}\n{b}", a="Do it.", b="") == "Do it.", "as alpaca has empty inputs"
+    assert prompt("{a}\n\n{b}", a=None, b=" b ") == " b "
+    assert prompt("Q: {a}\nA: ", a=" why ") == "Q:  why \nA:"
+    assert completion("{code:trimmed}", code=code) == "return x"
+    for role in ("where", "group", "choices"):
+        assert Template("{code}", role).render({"code": code}) == "return x"
 
 
 def test_prefix_is_left_out_where_it_is() -> None:
-    assert prompt("{q:-Question:}", q="Question:\nWhy?") == "Why?"
+    assert prompt("{q:-Question:}", q=" Question:\nWhy?") == "Why?"
     assert prompt("{q:-Question:}", q="Why?") == "Why?"
+    assert prompt("{q:trimmed:-Q: }", q="Q: Why? ") == "Why?"
+
+
+LISTED = ["one", "two"]
 
 
 @pytest.mark.parametrize(
-    "value", [["one", "two"], "['one', 'two']", '["one", "two"]', [["one"], "two"], ("one",)]
+    "value", [LISTED, "['one', 'two']", '["one", "two"]', ("one",), "one", ["one", ["two"]]]
 )
-def test_a_listed_answer_is_its_first(value: object) -> None:
-    assert completion("{answer}", answer=value) == "one"
+def test_the_first_of_a_list_where_it_is_asked_for(value: object) -> None:
+    assert completion("{answer:first}", answer=value) == "one"
 
 
-def test_lists_that_are_none() -> None:
-    assert completion("{answer}", answer=[]) == ""
-    assert completion("{answer}", answer="[1] see below ['") == "[1] see below ['"
-    assert prompt("{options}", options=["A. x", "B. y"]) == "A. x\nB. y"
-    assert prompt("{q}", q="['kept', 'as text']") == "['kept', 'as text']"
+def test_a_text_that_looks_like_a_list_or_a_conversation_is_a_text() -> None:
+    for text in ("['France', 'UK']", '["a"]', json.dumps(TALK), "[1]"):
+        assert completion("{answer}", answer=text) == text
+        assert prompt("{answer}", answer=text) == text
+        assert Template("{answer}", "completion").given({"answer": text}) == text
+
+
+def test_lists() -> None:
+    assert prompt("{options}", options=["A. x", None, "B. y"]) == "A. x\nB. y"
+    assert prompt("{options}", options="['x', 'y']") == "['x', 'y']"
+    assert prompt("{options:elements}", options="['x', 'y']") == "x\ny"
+    assert completion("{answer:first}", answer=[]) == ""
+    assert completion("{answer:first:unlabelled}", answer=["B. y"]) == "y"
+    assert completion("{answers.text:first}", answers={"text": ["a", "b"]}) == "a"
+    assert prompt("{parts.text}", parts=[{"text": "a"}, {"text": "b"}]) == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        ("{a}", LISTED, r"{a}: expected one text, found a list of 2; say which, as in {a:first}"),
+        ("{a}", ["one"], r"found a list of 1; say which, as in {a:first}"),
+        ("{a.t}", {"t": LISTED}, r"{a.t}: .* a list of 2; say which, as in {a.t:first}"),
+        ("{a}", {"t": ["x"], "s": [1]}, r"{a}: .* an object with t, s; name .* as in {a.t}"),
+        ("{a}", {}, r"{a}: expected a text, found an object with nothing in it"),
+        ("{a:first}", [{"t": "x"}], r"{a:first}: .* an object with t; name .* as in {a.t}"),
+        ("{a:first}", [["x"]], r"{a:first}: expected one text, found a list of 1; say which"),
+        ("{a}", float("inf"), r"{a}: expected a text, found inf"),
+        ("{a}", b"\xff", r"{a}: expected bytes that are UTF-8"),
+        ("see {a}", [{"role": "user", "content": "x"}], r"found a list of 1"),
+    ],
+)
+def test_what_is_no_answer_is_refused_with_what_to_do(
+    text: str, value: object, reason: str
+) -> None:
+    with pytest.raises(Refusal, match=reason):
+        completion(text, a=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([["a"], ["b"]], r"{a}: expected a text, found a list of 1"),
+        ([{"t": "x"}], r"{a}: expected a text, found an object with t; name .* as in {a.t}"),
+        ([{"role": "user", "content": "x"}], "messages are a prompt or an answer by themselves"),
+    ],
+)
+def test_lists_of_lists_and_of_objects_are_no_lines(value: object, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason):
+        prompt("see {a}", a=value)
 
 
 def test_lone_surrogates_become_the_replacement_character() -> None:
     assert prompt("{q}", q="a\ud800b") == "a\ufffdb"
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["{a.b}", "{a[0]}", "{a!r}", "{a:>10}", "{}", "{0}", "{a", "a}", "{a.__class__.__mro__}", ""],
-)
+@pytest.mark.parametrize("text", ["{a!r}", "{a:>10}", "{a:frist}", "{}", "{ }", "{a", "a}", ""])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(OfferError, match="prompt template"):
         Template(text, "prompt")
+
+
+def test_messages_are_asked_for_alone() -> None:
+    for text, role in (("see {a:messages}", "prompt"), ("{a:messages}", "group")):
+        with pytest.raises(OfferError, match="expected messages alone, as a prompt or an answer"):
+            Template(text, role)  # type: ignore[arg-type]
+
+
+def test_a_name_is_looked_up_and_never_followed() -> None:
+    for text in ("{a.__class__.__mro__}", "{a[0]}", "{a.b}"):
+        assert prompt(text, a="x") == ""
 
 
 def test_unknown_column_lists_the_columns() -> None:
     templates = RowTemplates.of(Source(source="x", prompt="{q}", completion="{label}"))
     with pytest.raises(OfferError, match=r"expected a column label, found answer, q; name one"):
         templates.check({"q", "answer"})
+    with pytest.raises(OfferError, match=r"found c00, .*, c39 …; name one"):
+        templates.check({f"c{number:02}" for number in range(60)})
 
 
 def test_labels_of_answers_can_be_left_out() -> None:
@@ -82,6 +156,24 @@ def test_labels_of_answers_can_be_left_out() -> None:
     assert example.answer == 1
 
 
+@pytest.mark.parametrize(
+    ("template", "row", "choices"),
+    [
+        ("{o}", {"o": ["if a:\n    b", "c", " ", None]}, ("if a:\n    b", "c")),
+        ("{o.text}", {"o": {"text": ["a", "b"], "label": ["A", "B"]}}, ("a", "b")),
+        ("{o.text}", {"o": [{"text": "a"}, {"text": "b"}]}, ("a", "b")),
+        ("{o:unlabelled}", {"o": ["A. a", "B. b"]}, ("a", "b")),
+        ("{o:elements}", {"o": "['a', 'b']"}, ("a", "b")),
+        ("{o}", {"o": "['a', 'b']"}, ("['a', 'b']",)),
+        ("{a}\n{b}", {"a": "x", "b": 2}, ("x", "2")),
+    ],
+)
+def test_choices_are_the_elements_of_a_list_or_lines(
+    template: str, row: dict[str, object], choices: tuple[str, ...]
+) -> None:
+    assert Template(template, "choices").choices(row) == choices
+
+
 TALK = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "Why?"},
@@ -95,7 +187,7 @@ TALK = [
 def test_a_conversation_is_a_prompt_and_its_last_answer() -> None:
     templates = RowTemplates.of(Source(source="x", messages="talk"))
     example = templates.example(1, 1, {"talk": TALK})
-    assert example.completion == "So."
+    assert example.completion == " So. "
     assert isinstance(example.prompt, Conversation)
     assert as_messages(example.prompt) == TALK[:4]
     assert templates.columns == ("talk",), "the prompt's and the completion's are not looked for"
@@ -104,23 +196,30 @@ def test_a_conversation_is_a_prompt_and_its_last_answer() -> None:
         templates.check({"other"})
 
 
-@pytest.mark.parametrize(
-    "talk", [TALK[:2], TALK[2:3], [], None, "Why?", [{"role": "assistant"}], [*TALK, "So."]]
-)
-def test_a_conversation_without_question_or_answer_has_no_text(talk: object) -> None:
-    example = RowTemplates.of(Source(source="x", messages="talk")).example(1, 1, {"talk": talk})
-    assert not example.prompt or not example.completion
+def test_no_conversation_is_empty() -> None:
+    templates = RowTemplates.of(Source(source="x", messages="talk"))
+    for talk in (None, "", []):
+        example = templates.example(1, 1, {"talk": talk})
+        assert (example.prompt, example.completion) == ("", "")
 
 
-def test_pairs_of_conversations_as_the_hub_has_them() -> None:
+@pytest.mark.parametrize("talk", [TALK[:2], TALK[2:3], "Why?", [{"role": "assistant"}], 3])
+def test_a_conversation_without_question_or_answer_is_refused(talk: object) -> None:
+    with pytest.raises(Refusal, match="expected"):
+        RowTemplates.of(Source(source="x", messages="talk")).example(1, 1, {"talk": talk})
+
+
+def test_a_worse_answer_is_to_the_same_messages() -> None:
     worse = [*TALK[:4], {"role": "assistant", "content": "No idea."}]
     source = Source(source="x", messages="chosen", rejected="{rejected}")
     example = RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": worse})
-    assert (example.completion, example.rejected, is_pair(example)) == ("So.", "No idea.", True)
-    source = Source(source="x", completion="{chosen}", rejected="{rejected}")
-    row = {"prompt": "And how?", "chosen": TALK, "rejected": json.dumps(worse)}
-    example = RowTemplates.of(source).example(1, 1, row)
-    assert (example.completion, example.rejected) == ("So.", "No idea.")
+    assert (example.completion, example.rejected, is_pair(example)) == (" So. ", "No idea.", True)
+    parted = [*TALK[:2], {"role": "assistant", "content": "No."}, *TALK[3:4], *worse[4:]]
+    with pytest.raises(Refusal, match="begin with another one"):
+        RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": parted})
+    longer = [*worse, TALK[3], *worse[4:]]
+    with pytest.raises(Refusal, match="rejected: expected another answer to the same messages"):
+        RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": longer})
 
 
 def test_messages_stand_in_place_of_prompt_and_completion() -> None:
@@ -128,7 +227,7 @@ def test_messages_stand_in_place_of_prompt_and_completion() -> None:
         OfferError, match=r"messages: expected a conversation .* found `prompt` too"
     ):
         RowTemplates.of(Source(source="x", messages="talk", prompt="{question}"))
-    with pytest.raises(OfferError, match=r"messages: expected the name of a column, found 'a} {b'"):
+    with pytest.raises(OfferError, match=r"messages template .*: expected messages alone"):
         RowTemplates.of(Source(source="x", messages="a} {b"))
 
 
@@ -139,7 +238,6 @@ def pair(completion: str, rejected: object) -> bool:
 
 def test_a_pair_has_two_answers() -> None:
     assert pair("yes", "no")
-    assert pair("yes", ["no", "never"])
     assert pair("n = N", "N = n")
     assert not pair("yes", " yes\n")
     assert not pair("yes", " ")
@@ -186,6 +284,7 @@ def test_where_wants_every_expression_found() -> None:
     assert not keeps(where, q="How much?", kind="b")
     assert not keeps(where, q="How many?"), "a column that this row lacks is empty"
     assert keeps({"n": "^12$", "o": "(?m)^two$"}, n=12, o=["one", "two"])
+    assert keeps({"talk.content": "how"}, talk=[{"role": "user", "content": "how?"}])
     assert not keeps({"q": "end"}, q="x" * SEARCHED + "end"), "a long column is not searched whole"
     templates = RowTemplates.of(Source(source="x", where={"kind": "b"}))
     assert templates.columns == ("prompt", "completion", "kind")
@@ -195,8 +294,8 @@ def test_where_wants_every_expression_found() -> None:
     ("where", "expected"),
     [
         ({"q": "(open"}, r"where: q: expected a regular expression, found '\(open': missing"),
-        ({"": "x"}, "where template '{}': expected plain column names"),
-        ({"q.a": "x"}, "where template '{q.a}': expected plain column names"),
+        ({"": "x"}, "where template '{}': expected names of columns"),
+        ({"q:x": "x"}, "where template '{q:x}': expected names of columns"),
     ],
 )
 def test_where_that_cannot_be_searched(where: dict[str, str], expected: str) -> None:

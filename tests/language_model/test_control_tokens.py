@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from appraise.errors import ModelError
-from appraise.examples.conversations import conversation
 from appraise.examples.example import Example
+from appraise.examples.layouts import conversation
 from appraise.examples.lengths import TokenCounter
 from appraise.language_model.base import load_tokenizer
 from appraise.language_model.control_tokens import as_letters, tokens

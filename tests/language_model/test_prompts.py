@@ -10,8 +10,8 @@ import pytest
 from rooms import Room, room  # type: ignore[import-not-found]
 
 from appraise.errors import ModelError
-from appraise.examples.conversations import conversation
 from appraise.examples.example import Prompt
+from appraise.examples.layouts import conversation
 from appraise.examples.plain import measured_text, plain_texts
 from appraise.language_model.base import load_tokenizer
 from appraise.language_model.prompts import Encoded, TooLong, encode, texts, token_ids
@@ -66,6 +66,18 @@ def test_the_template_is_put_around_both(here: Room) -> None:
     encoded = encode(here.tokenizer, here.params, "why?", "so")
     assert here.tokenizer.decode(encoded.ids).replace(" ", "") == "Question:why?\nAnswer:so\n"
     assert encoded.n_completion == len(" so\n")
+
+
+def test_an_answer_that_begins_with_white_space_brings_its_own(here: Room) -> None:
+    code = "    return x\n"
+    assert texts(here.tokenizer, here.params, "a", code)[1] == "    return x\n\n"
+    assert texts(here.tokenizer, here.params, "The sky is", " blue.")[1] == " blue.\n"
+    own_line = here.params.model_copy(update={"completion": "\n{completion}"})
+    assert texts(here.tokenizer, own_line, "a", code)[1] == "\n" + code
+    tokenizer, params = with_template(
+        here, "{% for m in messages %}{{ m['content'] }}</s>{% endfor %}"
+    )
+    assert texts(tokenizer, params, "a", code)[1] == code + "</s>"
 
 
 def test_what_is_too_long_loses_the_start_of_its_prompt(here: Room) -> None:

@@ -89,6 +89,17 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         {},
         "expected at most 5% invalid rows, found 20 of 30 (20 empty)",
     ),
+    "several_answers": (
+        [row | {"answer": ["a", "b"] if i < 20 else "a"} for i, row in enumerate(rows(30))],
+        {},
+        "found 20 of 30 (20 not_understood; row 1: {answer}: expected one text, found a list of 2; "
+        "say which, as in {answer:first}); correct the templates, ask the provider",
+    ),
+    "few_rows": (
+        [*rows(6), rows(7)[6] | {"answer": ["a", "b"]}, *[rows(9)[8]] * 21],
+        {},
+        "(dropped: 1 not_understood, 20 duplicate; row 7: {answer}: expected one text",
+    ),
     "broken_text": ([*rows(10), {"question": "\x00", "answer": "\ud800"}] * 3, {}, "(3 encoding)"),
     "no_such_choice": (
         [row | {"answer": "C. what"} for row in rows(30)],
@@ -186,7 +197,7 @@ def test_a_few_bad_rows_are_dropped_with_their_reasons(tmp_path: Path) -> None:
         for check in checks
         for row in check["failed_rows"]
     }
-    assert (1, "completion", "", "no text") in failed
+    assert (1, "completion", " ", "no text") in failed
     assert (2, "prompt", "caf\ufffd?", "U+FFFD or NUL in the text") in failed
     assert any(row == (63, "tokens", "73", "at most 60 tokens") for row in failed)
     assert {row for row, column, *_ in failed if "choices" in column} == {6, 64}
@@ -296,7 +307,13 @@ def test_parquet_and_the_hubs_layout(tmp_path: Path) -> None:
     file, layout = "files/table.parquet", "hub/layout"
     make_with(
         project,
-        offer(tmp_path, "table", source=file, sha256=source_sha256(file, tmp_path)),
+        offer(
+            tmp_path,
+            "table",
+            source=file,
+            sha256=source_sha256(file, tmp_path),
+            completion="{answer:first}",
+        ),
         offer(
             tmp_path, "hub", source=layout, sha256=source_sha256(layout, tmp_path), split="train"
         ),
@@ -340,7 +357,7 @@ def test_a_line_is_one_row_however_long_its_neighbours_are(tmp_path: Path) -> No
     write_lines(tmp_path / "x.jsonl", lines)
     found = list(read_rows(Source(source="x.jsonl"), tmp_path, 100))
     assert [row.number for row in found] == [1, 2, 4]
-    assert [row.columns for row in found] == [{"a": 1}, {}, {"a": 2}]
+    assert [row.columns for row in found] == [{"a": "1"}, {}, {"a": "2"}]
     assert found[1].size == 3_000_010
     assert json.dumps(found[1].unreadable) == '"a row of 3000010 bytes, above the limit of 100"'
 
@@ -396,7 +413,9 @@ def test_conversations_are_checked_like_other_rows(tmp_path: Path) -> None:
     del entry["prompt"], entry["completion"]
     make_with(project, entry)
     found = card(project, "talk")
-    assert found["dropped"] == {"duplicate": 1, "empty": 1, "overlap": {"desk": 3}}
+    assert found["dropped"] == {
+        "duplicate": 1, "not_understood": 1, "overlap": {"desk": 3},
+    }  # fmt: skip
     assert found["usable"] == 30
     messages = json.loads(examples(project, "talk")["prompt"][0])
     assert [message["role"] for message in messages] == ["system", "user"]

@@ -91,6 +91,20 @@ def test_bad_rows_are_dropped_and_counted(tmp_path: Path) -> None:
     assert (card["rows"], card["usable"]) == (TARGET_ROWS + 4, TARGET_ROWS)
 
 
+def test_what_no_row_can_be_read_from_is_said(tmp_path: Path) -> None:
+    small_project(tmp_path)
+    content = [row | {"answer": {"text": row["answer"]}} for row in rows(TARGET_ROWS, "target")]
+    write_lines(tmp_path / "files" / "target.jsonl", content)
+    with pytest.raises(
+        OfferError,
+        match=r"\(dropped: 40 not_understood; row 1: {answer}: expected a text, found an object "
+        r"with text; name what is in it, as in {answer\.text}\); lower",
+    ):
+        run(target_sets.STEP, with_components(tmp_path, COMPONENT))
+    project = with_components(tmp_path, COMPONENT | {"completion": "{answer.text}"})
+    assert run(target_sets.STEP, project).made == ("desk",)
+
+
 def test_a_group_is_in_one_split_only(tmp_path: Path) -> None:
     content = [
         {"passage": f"passage {i // 4} " * 5, "question": f"is it {i}", "answer": str(i % 2 == 0)}

@@ -115,15 +115,16 @@ def _reason(
     if sum(invalid.values()) > params.max_invalid_share * counts.rows:
         return (
             f"{dataset.source}: expected at most {params.max_invalid_share:.0%} invalid rows, "
-            f"found {sum(invalid.values())} of {counts.rows} ({_listed(invalid)}); ask the "
-            "provider for a repaired version, or raise auxiliary_datasets.max_invalid_share"
+            f"found {sum(invalid.values())} of {counts.rows} ({_listed(invalid)}"
+            f"{dataset.first_not_understood}); correct the templates, ask the provider for a "
+            "repaired version, or raise auxiliary_datasets.max_invalid_share"
         )
     if counts.usable < params.min_examples:
         overlap = {f"overlap with {target}": rows for target, rows in counts.overlap.items()}
         return (
             f"{dataset.source}: expected at least {params.min_examples} examples, found "
             f"{counts.usable} usable of {counts.rows} rows "
-            f"(dropped: {_listed({**counts.dropped, **overlap})})"
+            f"(dropped: {_listed({**counts.dropped, **overlap})}{dataset.first_not_understood})"
         )
     return None
 

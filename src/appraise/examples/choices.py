@@ -46,7 +46,7 @@ def answer_of(completion: str, choices: Sequence[str]) -> int | None:
 
 def differs(completion: str, rejected: str | None) -> bool:
     """Whether there is a worse answer that differs from the completion in more than white space."""
-    return bool(rejected) and canonical(str(rejected)) != canonical(completion)
+    return canonical(rejected or "") not in ("", canonical(completion))
 
 
 def is_pair(example: Example) -> bool:

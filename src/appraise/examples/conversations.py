@@ -1,82 +1,68 @@
-"""Conversations: lists of messages, in the layouts in which chat sets come.
+"""Conversations as prompts: their text, their messages, and where an answer stands in one.
 
-Of a message its role and its text count, nothing else. A conversation is hashed, compared and
-written to a table as the JSON of its messages: `[{"role": "user", "content": "…"}]`. Whether a
-prompt is one is a matter of its type; no function here looks at a text to find out.
+A conversation is hashed, compared and written to a table as the JSON of its messages:
+`[{"role": "user", "content": "…"}]`. Whether a prompt is one is a matter of its type; no function
+here looks at a text to find out.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from appraise.examples.example import Conversation, Message, Prompt
+from appraise.examples.values import Refusal
 
-ASSISTANT, USER = "assistant", "user"
-_LAYOUTS = (("role", "content"), ("from", "value"))  # the hub's own, and ShareGPT's
-_KEYS = tuple(key for layout in _LAYOUTS for key in layout)
-_ROLES = {"human": USER, "gpt": ASSISTANT}
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # JSON would hide a NUL behind its escape
+SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 
 
-def conversation(value: Any) -> Conversation | None:
-    """The conversation that a column of a row holds, as a list of messages or as its JSON.
+def turns_of(prompt: Prompt) -> tuple[Message, ...]:
+    """The messages of a prompt; a text is what the user says, and none where it is empty."""
+    if isinstance(prompt, Conversation):
+        return prompt.messages
+    return (Message(USER, prompt),) if prompt else ()
 
-    None when there is anything else in it, or a message without a role.
+
+def answered(prompt: Prompt, answer: Conversation) -> tuple[Prompt, str]:
+    """Prompt and completion of an answer in messages: the assistant's last one, and all before.
+
+    The answer may begin with the prompt, as sets of preferences have it, or go on after it.
+
+    Raises:
+        Refusal: it begins with another question, or nothing in it answers one.
     """
-    if isinstance(value, str):
-        value = _parsed(value)
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
-        return None
-    messages = [_message(item) for item in value]
-    whole = tuple(message for message in messages if message is not None)
-    return Conversation(whole) if whole and len(whole) == len(messages) else None
-
-
-def _parsed(text: str) -> Any:
-    """The list that a text is the JSON of, if its first object begins as a message does.
-
-    Other JSON is an answer in JSON, and may well have a `role` among its keys.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    first = value[0] if isinstance(value, list) and value else None
-    return value if isinstance(first, dict) and next(iter(first), None) in _KEYS else None
-
-
-def _message(item: Any) -> Message | None:
-    """A message, or None when it is none. A call of a tool has no content."""
-    if not isinstance(item, Mapping):
-        return None
-    for role_key, content_key in _LAYOUTS:
-        role, content = item.get(role_key), item.get(content_key)
-        if isinstance(role, str) and (content is None or isinstance(content, str)):
-            content = _NO_TEXT.sub("\ufffd", content or "").strip()
-            return Message(_ROLES.get(role, role), content)
-    return None
-
-
-def last_answer(messages: Conversation) -> tuple[Prompt, str]:
-    """What comes before the assistant's last message, and its content.
-
-    The empty text stands for what is not there: ("", "") without an answer of the assistant.
-    """
-    turns = messages.messages
-    places = [place for place, message in enumerate(turns) if message.role == ASSISTANT]
+    asked, turns = turns_of(prompt), answer.messages
+    whole = _bare(turns[: len(asked)]) == _bare(asked)
+    if not whole and turns[0].role != ASSISTANT:
+        raise Refusal(
+            f"expected an answer to the prompt, found messages that begin with another one, by the "
+            f"{turns[0].role}; where they are the whole conversation, name their column as "
+            "`messages` in place of prompt and completion"
+        )
+    rest = turns[len(asked) :] if whole else turns
+    places = [place for place, turn in enumerate(rest) if turn.role == ASSISTANT]
     if not places:
-        return "", ""
-    before = turns[: places[-1]]
-    return Conversation(before) if before else "", turns[places[-1]].content
+        raise Refusal("expected a message by the assistant, found none")
+    before = (*asked, *rest[: places[-1]])
+    if not before:
+        raise Refusal("expected a message that the assistant answers, found none before its own")
+    unchanged = len(before) == len(asked)
+    return prompt if unchanged else Conversation(before), rest[places[-1]].content
+
+
+def same_turns(one: Prompt, other: Prompt) -> bool:
+    """Whether two prompts are the same messages, white space around them aside."""
+    return _bare(turns_of(one)) == _bare(turns_of(other))
+
+
+def _bare(turns: Sequence[Message]) -> list[tuple[str, str]]:
+    return [(turn.role, turn.content.strip()) for turn in turns]
 
 
 def as_messages(prompt: Prompt) -> list[dict[str, str]]:
     """A prompt as chat templates take it; a text is what the user says."""
     turns = (Message(USER, prompt),) if isinstance(prompt, str) else prompt.messages
-    return [{"role": message.role, "content": message.content} for message in turns]
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def with_texts(prompt: Prompt, change: Callable[[str], str]) -> Prompt:

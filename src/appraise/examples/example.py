@@ -1,6 +1,7 @@
 """An example: a prompt and its completion, one type from reading until it is tokens.
 
-A row that could not be read is no example: it is `Unreadable`, and says why.
+A row that could not be read is `Unreadable`, one whose values make no example `NotUnderstood`; both
+say why.
 """
 
 from __future__ import annotations
@@ -73,6 +74,21 @@ class Example:
 @dataclass(frozen=True)
 class Unreadable:
     """A row of a source that could not be read.
+
+    Attributes:
+        row: line or row number in the source, from 1.
+        size: bytes of the row in the source.
+        reason: why not.
+    """
+
+    row: int
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotUnderstood:
+    """A row of a source that was read, and whose values make no example.
 
     Attributes:
         row: line or row number in the source, from 1.

@@ -12,13 +12,19 @@ def plain_texts(params: BaseModelParams, prompt: Prompt, completion: str) -> tup
 
     The turns of a conversation are lines in place of `base_model.prompt`, and the last one is the
     assistant's to fill: `User: …`, `Assistant: …`, `User: …`, `Assistant:`.
+
+    A completion that begins with white space, such as a line of code or ` blue.` in sets that
+    join it to the prompt, brings its own: a space before `{completion}` is then left out.
     """
     if isinstance(prompt, Conversation):
         turns = [f"{message.role.capitalize()}: {message.content}\n" for message in prompt]
         asked = "".join(turns) + "Assistant:"
     else:
         asked = params.prompt.replace("{prompt}", prompt)
-    return asked, params.completion.replace("{completion}", completion)
+    written = params.completion
+    if completion[:1].isspace():
+        written = written.replace(" {completion}", "{completion}")
+    return asked, written.replace("{completion}", completion)
 
 
 def measured_text(params: BaseModelParams, prompt: Prompt, completion: str) -> str:

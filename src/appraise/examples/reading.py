@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appraise.errors import OfferError
-from appraise.examples.example import Example, Unreadable
+from appraise.examples.columns import names_of
+from appraise.examples.example import Example, NotUnderstood, Unreadable
 from appraise.examples.sources import read_rows
 from appraise.examples.templates import RowTemplates
+from appraise.examples.values import Refusal
 from appraise.settings.data import Source
 
 
@@ -21,7 +23,8 @@ class SourceExamples:
         templates: by which its rows became examples.
         examples: the rows that could be read and that `where` keeps.
         unreadable: the rows that could not be read.
-        columns: the columns that they had.
+        columns: the columns that they had, also those within objects.
+        not_understood: the rows whose values make no example.
     """
 
     source: str
@@ -29,11 +32,17 @@ class SourceExamples:
     examples: tuple[Example, ...]
     unreadable: tuple[Unreadable, ...]
     columns: frozenset[str]
+    not_understood: tuple[NotUnderstood, ...] = ()
 
     @property
     def rows(self) -> int:
         """How many rows there were, read or not."""
-        return len(self.examples) + len(self.unreadable)
+        return len(self.examples) + len(self.unreadable) + len(self.not_understood)
+
+    @property
+    def first_not_understood(self) -> str:
+        """`; row 3: …`: the first row whose values make no example, and why; "" without any."""
+        return "".join(f"; row {row.row}: {row.reason}" for row in self.not_understood[:1])
 
     def described(self, row: int, limit: str) -> str:
         """What a row is in place of one that can be read: broken, or larger than a limit."""
@@ -78,18 +87,28 @@ def read_examples(
         )
     examples: list[Example] = []
     unreadable: list[Unreadable] = []
+    not_understood: list[NotUnderstood] = []
     columns: set[str] = set()
     for row in read_rows(source, root, max_row_bytes):
-        columns.update(row.columns)
+        columns.update(names_of(row.columns))
         if row.unreadable is not None:
             unreadable.append(Unreadable(row.number, row.size, row.unreadable))
-        elif templates.keeps(row.columns):
-            examples.append(templates.example(row.number, row.size, row.columns))
-    if not examples and not unreadable:
+            continue
+        try:
+            if templates.keeps(row.columns):
+                examples.append(templates.example(row.number, row.size, row.columns))
+        except Refusal as error:
+            not_understood.append(NotUnderstood(row.number, row.size, str(error)))
+    if not examples and not unreadable and not not_understood:
         if columns:
             templates.check(columns)
         wanted = "rows in which each `where` is found" if columns else "rows"
         raise OfferError(f"{source.source}: expected {wanted}, found none")
     return SourceExamples(
-        source.source, templates, tuple(examples), tuple(unreadable), frozenset(columns)
+        source.source,
+        templates,
+        tuple(examples),
+        tuple(unreadable),
+        frozenset(columns),
+        tuple(not_understood),
     )

@@ -15,17 +15,21 @@ from typing import Literal
 
 from appraise.examples.choices import is_pair
 from appraise.examples.conversations import text_of
-from appraise.examples.example import Example, Unreadable
+from appraise.examples.example import Example, NotUnderstood, Unreadable
 
 FATAL = ("unreadable", "too_large")  # the file is not what it claims to be
-INVALID = ("empty", "encoding", "answer_not_in_choices", "no_preference")  # the provider's fault
+INVALID = (  # the provider's fault
+    "not_understood", "empty", "encoding", "answer_not_in_choices", "no_preference",
+)  # fmt: skip
 REASONS = (*FATAL, *INVALID, "too_long")  # the first of several counts
 SOURCE = "source."  # before the name of a source's own column
 
 Value = str | int | None
+AnyRow = Example | Unreadable | NotUnderstood
 Column = Literal[
-    "prompt", "completion", "choices", "rejected", "answer", "tokens", "size", "unreadable"
-]
+    "prompt", "completion", "choices", "rejected", "answer", "tokens", "size", "unreadable",
+    "not_understood",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Table:
         columns: the columns that the source's rows have.
     """
 
-    rows: Sequence[Example | Unreadable]
+    rows: Sequence[AnyRow]
     tokens: Sequence[int] = ()
     columns: frozenset[str] = frozenset()
 
@@ -62,19 +66,16 @@ _EXAMPLE: dict[Column, Callable[[Example], Value]] = {
     "answer": lambda example: example.answer,
     "size": lambda example: example.source.size,
 }
-_UNREADABLE: dict[Column, Callable[[Unreadable], Value]] = {
-    "size": lambda row: row.size,
-    "unreadable": lambda row: row.reason,
-}
 
 
-def value(column: Column, row: Example | Unreadable, tokens: int = 0) -> Value:
+def value(column: Column, row: AnyRow, tokens: int = 0) -> Value:
     """What a row has in a column; None for nothing, as for the texts of an unreadable row."""
     if column == "tokens":
         return tokens
-    if isinstance(row, Unreadable):
-        return _UNREADABLE[column](row) if column in _UNREADABLE else None
-    return _EXAMPLE[column](row) if column in _EXAMPLE else None
+    if isinstance(row, Example):
+        return _EXAMPLE[column](row) if column in _EXAMPLE else None
+    why: Column = "unreadable" if isinstance(row, Unreadable) else "not_understood"
+    return row.size if column == "size" else row.reason if column == why else None
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Rule:
     sentence: str
     condition: Condition
 
-    def holds(self, row: Example | Unreadable, tokens: int = 0) -> bool:
+    def holds(self, row: AnyRow, tokens: int = 0) -> bool:
         """Whether a row, with so many tokens, keeps the rule."""
         return self.condition.holds(value(self.column, row, tokens))
 
@@ -245,6 +246,7 @@ def rules(
         *map(column_there, columns),
         enough(limits.min_rows),
         Rule("unreadable", "unreadable", "not UTF-8 or not a JSON object", absent()),
+        Rule("not_understood", "not_understood", "values that make no example", absent()),
         Rule("size", "too_large", f"at most {size} bytes", at_most(size)),
         *(text("prompt"), encoding("prompt"), text("completion"), encoding("completion")),
     ]

@@ -25,6 +25,8 @@ import pyarrow
 from pyarrow import parquet
 
 from appraise.errors import OfferError
+from appraise.examples.single_precision import widened
+from appraise.examples.values import Number
 from appraise.settings.data import Source
 from appraise.storage.files import sha256_file, sha256_json
 
@@ -199,7 +201,8 @@ def _lines(file: IO[bytes], max_row_bytes: int) -> Iterator[Row]:
 
 def _line(number: int, line: bytes) -> Row:
     try:
-        columns = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        columns = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number)
     except UnicodeDecodeError as error:
         reason = f"not UTF-8: byte 0x{line[error.start]:02x} at {error.start}"
         return Row(number, len(line), {}, reason)
@@ -221,7 +224,7 @@ def _parquet_rows(source: str, file: IO[bytes]) -> Iterator[Row]:
         for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
             decoded += batch.nbytes
             _limit(source, decoded)
-            for columns in batch.to_pylist():
+            for columns in widened(batch).to_pylist():
                 number += 1
                 yield Row(number, _size(columns), columns)
     except (pyarrow.ArrowException, OSError) as error:

@@ -57,7 +57,7 @@ def split_target(
         usable = without_duplicates(valid, by_prompt=True)
         own = split_examples(usable, marks, _sizes(target), target.seed, taken)
         counts = _counts(component, dataset, validation, len(valid) - len(usable), own)
-        _check_sizes(place(name, component), target, counts)
+        _check_sizes(place(name, component), target, counts, dataset.first_not_understood)
         components.append(counts)
         for split, examples in own.items():
             splits[split] += [
@@ -112,7 +112,7 @@ def _counts(
     )
 
 
-def _check_sizes(name: str, target: TargetParams, counts: ComponentCounts) -> None:
+def _check_sizes(name: str, target: TargetParams, counts: ComponentCounts, why: str) -> None:
     sizes = (target.value, target.train, target.test)
     if any(
         size < wanted
@@ -123,5 +123,5 @@ def _check_sizes(name: str, target: TargetParams, counts: ComponentCounts) -> No
             f"{name}: expected {target.value} value, {target.train} train and {target.test} test "
             f"examples that share no prompt, found {counts.usable} usable of {counts.rows} rows, "
             f"enough for {counts.value}, {counts.train} and {counts.test} "
-            f"(dropped: {dropped or 'none'}); lower the sizes in params.yaml or add rows"
+            f"(dropped: {dropped or 'none'}{why}); lower the sizes in params.yaml or add rows"
         )

@@ -1,143 +1,27 @@
-"""Row templates: a row's columns become a prompt, a completion, its choices, a worse answer.
+"""The templates of a source: a row becomes a prompt, a completion, choices, a worse answer.
 
-A template is text with `{column}` in it, as in `"{passage}\\n{question}\\n{options}"`. It can name
-columns and nothing else: no attributes, indexes, conversions or formats. `{column:-text}` leaves
-out `text` where the column starts with it; `{column:unlabelled}` leaves out an answer's label, as
-in `B. bank`. `{{` and `}}` are braces.
-
-A column with a conversation can stand for prompt and completion: the assistant's last message is
-the completion, and what goes before it the prompt (`conversations`).
+Messages can stand for prompt and completion: the assistant's last one is the completion, and what
+goes before it the prompt. A worse answer must answer the same prompt.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import math
 import re
-import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from appraise.errors import OfferError
-from appraise.examples.choices import answer_of, choices_of, wrong_choice
-from appraise.examples.conversations import conversation, last_answer
+from appraise.examples.choices import answer_of, wrong_choice
+from appraise.examples.conversations import answered, same_turns
 from appraise.examples.example import Example, Origin, Prompt
-from appraise.examples.identity import example_id, without_label
+from appraise.examples.identity import example_id
+from appraise.examples.template import Role, Template
+from appraise.examples.values import Refusal
 from appraise.settings.data import Source
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-UNLABELLED = "unlabelled"
 SEARCHED = 10_000  # characters of a column in which a `where` is looked for
-
-Role = Literal["prompt", "completion", "rejected", "choices", "group", "messages", "where"]
-_ANSWERS = ("completion", "rejected")
-
-
-@dataclass(frozen=True)
-class Template:
-    """A parsed template.
-
-    Raises:
-        OfferError: it is not text with plain `{column}` names.
-    """
-
-    text: str
-    role: Role
-
-    def __post_init__(self) -> None:
-        if not self.parts:
-            raise OfferError(
-                f"{self.role} template: expected text with {{column}} names, found none"
-            )
-
-    @classmethod
-    def of_column(cls, name: str, role: Role) -> Template:
-        """The template that is a column as text; OfferError when the name cannot be one."""
-        template = cls(f"{{{name}}}", role)
-        if template.columns != (name,):
-            raise OfferError(f"{role}: expected the name of a column, found {name!r}")
-        return template
-
-    @cached_property
-    def parts(self) -> tuple[tuple[str, str | None, str], ...]:
-        """Literal text, the column that follows it (or None), and its form."""
-        parts = []
-        try:
-            for literal, name, form, conversion in string.Formatter().parse(self.text):
-                known = not form or form == UNLABELLED or form.startswith("-")
-                if name is not None and (not _plain(name) or conversion or not known):
-                    raise ValueError(f"{{{name}}}")
-                parts.append((literal, name, form or ""))
-        except ValueError as error:
-            raise OfferError(
-                f"{self.role} template {self.text!r}: expected plain column names in braces, as in "
-                f"{{question}}, found {error}"
-            ) from None
-        return tuple(parts)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns it names."""
-        return tuple(name for _, name, _ in self.parts if name is not None)
-
-    @property
-    def unlabelled(self) -> bool:
-        """Whether labels of answers are left out."""
-        return any(form == UNLABELLED for _, _, form in self.parts)
-
-    def render(self, row: Mapping[str, Any]) -> str:
-        """The row as text. A column that this row lacks is empty.
-
-        A list gives its first element in an answer (several right ones) and a line for each
-        element elsewhere (options). A conversation gives its last answer in an answer.
-        """
-        rendered = ""
-        for literal, name, form in self.parts:
-            rendered += literal
-            if name is not None:
-                value = self._value(row.get(name))
-                if form.startswith("-"):
-                    value = value.removeprefix(form[1:])
-                elif form == UNLABELLED and self.role != "choices":
-                    value = without_label(value)
-                rendered += value.strip()
-        return _SURROGATE.sub("\ufffd", rendered).strip()
-
-    def _value(self, value: Any) -> str:
-        messages = conversation(value) if self.role in _ANSWERS else None
-        if messages is not None:
-            return last_answer(messages)[1]
-        if isinstance(value, str):
-            listed = _listed(value) if self.role in _ANSWERS else None
-            return value.strip() if listed is None else self._value(listed)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return ""
-        if isinstance(value, Mapping):
-            return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-        if isinstance(value, Iterable):
-            items = [self._value(item) for item in value]
-            return (items[0] if items else "") if self.role in _ANSWERS else "\n".join(items)
-        return str(value)
-
-
-def _plain(name: str) -> bool:
-    """Whether a field is a column's name: no attribute or index access, not positional."""
-    return bool(name.strip()) and not re.search(r"[.\[\]]", name) and not name.isdigit()
-
-
-def _listed(text: str) -> list[Any] | None:
-    """The list that a text is the Python or JSON form of, as in `"['Cannot answer']"`, or None."""
-    text = text.strip()
-    if not re.fullmatch(r"\[\s*['\"].*['\"]\s*\]", text, re.DOTALL) or len(text) > 100_000:
-        return None
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value if isinstance(value, list) else None
+LISTED = 40  # columns in a message
 
 
 @dataclass(frozen=True)
@@ -215,13 +99,18 @@ class RowTemplates:
         for template in self.used:
             for name in template.columns:
                 if name not in existing:
+                    shown = ", ".join(existing[:LISTED]) + " …" * (len(existing) > LISTED)
                     raise OfferError(
-                        f"{template.role} template: expected a column {name}, "
-                        f"found {', '.join(existing)}; name one of these in the template"
+                        f"{template.role} template: expected a column {name}, found {shown}; "
+                        "name one of these in the template"
                     )
 
     def keeps(self, row: Mapping[str, Any]) -> bool:
-        """Whether every expression of `where` is found in the first 10,000 characters."""
+        """Whether every expression of `where` is found in the first 10,000 characters.
+
+        Raises:
+            Refusal: a column of `where` has something that is no text.
+        """
         return all(
             pattern.search(template.render(row)[:SEARCHED]) for template, pattern in self.where
         )
@@ -233,14 +122,15 @@ class RowTemplates:
             number: line or row number in the source, from 1.
             size: bytes of the row in the source.
             row: column → value.
+
+        Raises:
+            Refusal: a value makes no text, or the values make no example.
         """
         prompt, completion = self._asked(row)
-        choices = choices_of(self.choices.render(row)) if self.choices else None
-        if choices is not None and self.choices is not None and self.choices.unlabelled:
-            choices = tuple(without_label(choice) for choice in choices)  # they are split at them
+        choices = self.choices.choices(row) if self.choices else None
         identity = example_id(prompt, completion, choices)
         if self.rejected is not None:
-            rejected: str | None = self.rejected.render(row)
+            rejected: str | None = self._worse(self.rejected, row, prompt)
         else:
             rejected = wrong_choice(identity, completion, choices or (), self.seed)
         return Example(
@@ -254,11 +144,26 @@ class RowTemplates:
         )
 
     def _asked(self, row: Mapping[str, Any]) -> tuple[Prompt, str]:
-        """Prompt and completion; a conversation without an answer has no text."""
-        if self.messages is None:
-            return self.prompt.render(row), self.completion.render(row)
-        messages = conversation(row.get(self.messages.columns[0]))
-        return ("", "") if messages is None else last_answer(messages)
+        """Prompt and completion; both are empty where there is no conversation."""
+        prompt = self.prompt.given(row) if self.messages is None else ""
+        answer = (self.messages or self.completion).given(row)
+        if isinstance(answer, str):
+            return prompt, answer
+        return answered(prompt, answer)
+
+    @staticmethod
+    def _worse(template: Template, row: Mapping[str, Any], prompt: Prompt) -> str:
+        """The worse answer to a prompt."""
+        worse = template.given(row)
+        if isinstance(worse, str):
+            return worse
+        asked, text = answered(prompt, worse)
+        if not same_turns(asked, prompt):
+            raise Refusal(
+                "rejected: expected another answer to the same messages, found one to others; the "
+                "two conversations may only differ in their last message"
+            )
+        return text
 
 
 def _optional(text: str | None, role: Role) -> Template | None:

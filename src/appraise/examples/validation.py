@@ -34,9 +34,18 @@ from great_expectations.data_context.types.resource_identifiers import (
 )
 from great_expectations.expectations.expectation import Expectation
 
-from appraise.examples.example import Example, Unreadable
 from appraise.examples.reading import SourceExamples
-from appraise.examples.rules import REASONS, SOURCE, Column, Limits, Rule, TableRule, rules, value
+from appraise.examples.rules import (
+    REASONS,
+    SOURCE,
+    AnyRow,
+    Column,
+    Limits,
+    Rule,
+    TableRule,
+    rules,
+    value,
+)
 from appraise.examples.verdicts import CheckResult, FailedRow, Validation
 
 _SHOWN_ROWS = 20
@@ -104,12 +113,13 @@ def _run(
 
 def _table(dataset: SourceExamples, tokens: Sequence[int]) -> pd.DataFrame:
     """All rows in the source's order, with the columns that rules are about."""
-    rows: list[tuple[int, Example | Unreadable, int]] = [
+    rows: list[tuple[int, AnyRow, int]] = [
         *(
             (example.source.row, example, count)
             for example, count in zip(dataset.examples, tokens, strict=True)
         ),
         *((lost.row, lost, 0) for lost in dataset.unreadable),
+        *((lost.row, lost, 0) for lost in dataset.not_understood),
     ]
     rows.sort(key=lambda item: item[0])
     table = pd.DataFrame({"row": [number for number, _, _ in rows]})

@@ -16,10 +16,10 @@ class Source(Section):
     `source` is a path or URL that fsspec opens (a JSONL or Parquet file, `zip://a.jsonl::b.zip`,
     `hf://datasets/owner/name/file.parquet`), or a hub id or local folder in the hub's layout, in
     which case `split` names the split. `prompt`, `completion` and `choices` are templates over the
-    row's columns: `"{question}\n{options}"`. `rejected` is the template of the worse answer of a
-    pair; without it a wrong one of the `choices` is. `messages` names a column with a conversation
-    in the hub's layout (a list of `{role, content}`), in place of prompt and completion. `where`
-    keeps only the rows in whose columns these regular expressions are found.
+    row's columns: `"{question}\n{options}"`, `{answers.text:first}`. `rejected` is the template of
+    the worse answer of a pair; without it a wrong one of the `choices` is. `messages` names a
+    column with a whole conversation, in place of prompt and completion. `where` keeps only the rows
+    in whose columns these regular expressions are found.
     """
 
     source: str
@@ -33,11 +33,11 @@ class Source(Section):
     revision: str | None = None
     """The commit of a hub id."""
     prompt: str = "{prompt}"
-    """Template of what the model is given."""
+    """Template of what the model is given: a text, or messages."""
     completion: str = "{completion}"
-    """Template of what the model should write: the right answer."""
+    """Template of what the model should write, the right answer: a text, or messages."""
     choices: str | None = None
-    """Template of the answers to choose from, one on each line."""
+    """Template of the answers to choose from: a list, or one on each line."""
     rejected: str | None = None
     """Template of the worse answer of a pair; None: a wrong one of the `choices`, if there are
     any."""

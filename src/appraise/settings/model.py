@@ -61,7 +61,8 @@ class BaseModelParams(Section):
     prompt: str = "Question: {prompt}\nAnswer:"
     """How a prompt is written, without a chat format."""
     completion: str = " {completion}\n"
-    """How a completion is written, without a chat format."""
+    """How a completion is written, without a chat format; a space before `{completion}` is left out
+    where the text begins with white space."""
     chat: bool = False
     """Whether the tokenizer's chat format is used in place of `prompt` and `completion`."""
     max_length: Positive = 512

@@ -122,5 +122,5 @@ STEP = Step(
     ),
     writes=(DatasetCard, ValidationChecks, DatasetExamples, WhySetAside),
     make=_make,
-    version="5",  # 5: the same row, choices kept; 4: control tokens count as letters
+    version="6",  # 6: values as the file has them; 5: the same row
 )

@@ -139,5 +139,5 @@ STEP = Step(
     reads=Reads(settings=("offers",), outside=_pool),
     writes=(Offers,),
     make=_make,
-    version="4",  # 4: words of YAML with one reading; 3: pairs, messages, where; 2: the order
+    version="5",  # 5: forms in templates; 4: words of YAML with one reading
 )
