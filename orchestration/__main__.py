@@ -9,7 +9,7 @@ import click
 from dagster import DagsterInstance
 from dagster._core.execution.plan.objects import StepFailureData
 
-from appraise.cli.main import errors_in_one_line
+from appraise.cli.main import errors_in_one_line, only_our_lines_in_a_log
 from appraise.errors import AppraiseError, RecorderError
 from appraise.orchestration.definitions import pipeline_of
 from appraise.orchestration.jobs import RECORDED, everything
@@ -76,6 +76,7 @@ def main(root: Path) -> None:
     Exit codes: 0 done, 2 something given is wrong (one line says what, and what to do),
     130 stopped, 1 a defect of ours.
     """
+    only_our_lines_in_a_log()
     root = root.resolve()
     with errors_in_one_line(root):
         prepare_home(root)

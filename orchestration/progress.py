@@ -7,12 +7,14 @@ import sys
 
 from dagster import InitLoggerContext, logger
 
+_ENGINE = "Dependencies for step "  # … failed: a line for each step that comes after; said once
+
 
 class _Spoken(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         meta = getattr(record, "dagster_meta", {})
-        record.spoken = meta.get("orig_message", record.getMessage())
-        return meta.get("dagster_event") is None
+        spoken = record.spoken = str(meta.get("orig_message", record.getMessage()))
+        return meta.get("dagster_event") is None and not spoken.startswith(_ENGINE)
 
 
 @logger

@@ -7,6 +7,7 @@ else of the library is.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,14 @@ def errors_in_one_line(root: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("appraise: stopped; run the same command again to go on", err=True)
         sys.exit(130)
+
+
+def only_our_lines_in_a_log() -> None:
+    """Where standard error is no terminal, the bars of other libraries are off: they would be
+    thousands of lines. tqdm reads this when it is imported, here and in the processes we start."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 class Commands(click.Group):
@@ -125,6 +134,7 @@ def main(ctx: click.Context, root: Path) -> None:
     Exit codes: 0 done, 2 something given is wrong (one line says what, and what to do),
     3 done, but datasets were set aside, 130 stopped, 1 a defect of ours.
     """
+    only_our_lines_in_a_log()
     from appraise.project import Project
 
     ctx.obj = Project(root)

@@ -46,6 +46,7 @@ def prepare(params: BaseModelParams, root: Path, folder: Path) -> None:
     Raises:
         ModelError: the source is missing, is not the one that was pinned, or is no causal LM.
     """
+    disable_progress_bar()  # type: ignore[no-untyped-call] # a second; the steps show their own
     source = params.source
     if ".gguf" in source:
         with _gguf(params, root) as path:

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -164,7 +165,7 @@ class Tasks:
         Raises:
             ModelError: lm-eval refuses a task, or gives no result.
         """
-        with _quiet(bars=True), _offline():
+        with _quiet(bars=sys.stderr.isatty()), _offline():
             lm = HFLM(
                 pretrained=model,
                 backend="causal",

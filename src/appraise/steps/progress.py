@@ -1,45 +1,101 @@
-"""A step's progress: one bar, of partitions or of whatever is smaller."""
+"""A step's progress: one bar, of partitions or of whatever is smaller; in a log a line a minute."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+SECONDS = 60  # between two lines where nobody looks
+
+
+class Lines:
+    """A line a minute, in a log: how far it is, and how long it will take from here."""
+
+    def __init__(self, desc: str, total: int, unit: str, clock: Callable[[], float]) -> None:
+        self.unit, self._desc, self._clock, self._note = unit, desc, clock, ""
+        self._said = clock()
+        self.reset(total)
+
+    def reset(self, total: int) -> None:
+        """As tqdm's."""
+        self._total, self._done, self._before = total, 0, 0
+        self._started = self._clock()
+
+    def set_description(self, desc: str) -> None:
+        """As tqdm's."""
+        self._desc = desc
+
+    def set_postfix_str(self, s: str, refresh: bool) -> None:  # noqa: ARG002 - tqdm's
+        """As tqdm's."""
+        self._note = f" ({s})"
+
+    def skip(self, units: int) -> None:
+        """So many were done before."""
+        self._done, self._before = self._done + units, self._before + units
+
+    def update(self, n: int) -> None:
+        """As tqdm's."""
+        self._done += n
+        now = self._clock()
+        if now - self._said < SECONDS:
+            return
+        self._said = now
+        here = self._done - self._before
+        left = (self._total - self._done) * (now - self._started) / here / 60 if here else 0
+        share = f"{self._done:,} of {self._total:,} {self.unit}s"
+        print(f"{self._desc}: {share}{self._note}, {left:.0f} min left", file=sys.stderr)
+
+    def write(self, s: str, file: TextIO) -> None:
+        """As tqdm's."""
+        print(s, file=file)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Progress:
     """One bar for a run of a step: of partitions, unless the step counts something smaller."""
 
-    def __init__(self, noun: str, partitions: int) -> None:
-        self.noun = noun
-        self._bar = tqdm(
-            total=partitions, desc=noun, unit="partition", disable=None, file=sys.stderr,
-            smoothing=0.02,
-        )  # fmt: skip
+    def __init__(
+        self, noun: str, partitions: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.noun, unit = noun, "partition"
+        self._shown: tqdm[NoReturn] | Lines = Lines(noun, partitions, unit, clock)
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # elsewhere other libraries' bars are off, which it reads once
+
+            self._shown = tqdm(
+                total=partitions, desc=noun, unit=unit, smoothing=0.02, file=sys.stderr
+            )
         self._by_partition, self._started = True, time.monotonic()
 
     def count(self, total: int, unit: str, of: str = "") -> None:
         """Count so many units, of a partition if it is named, in place of partitions."""
         self._by_partition, self._started = False, time.monotonic()
-        self._bar.reset(total)
-        self._bar.unit = unit
-        self._bar.set_description(f"{self.noun} {of}".strip())
+        self._shown.reset(total)
+        self._shown.unit = unit
+        self._shown.set_description(f"{self.noun} {of}".strip())
 
     def step(self, units: int = 1, note: str = "") -> None:
         """So many more are done."""
         if note:
-            self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(units)
+            self._shown.set_postfix_str(note, refresh=False)
+        self._shown.update(units)
 
     def skip(self, units: int) -> None:
         """So many were done by a run that was stopped: no measure of this one's speed."""
-        if self._bar.disable:
+        bar = self._shown
+        if isinstance(bar, Lines):
+            bar.skip(units)
             return
-        self._bar.initial, self._bar.n = self._bar.initial + units, self._bar.n + units
-        self._bar.last_print_n += units
+        bar.initial, bar.n = bar.initial + units, bar.n + units
+        bar.last_print_n += units
 
     @property
     def elapsed(self) -> float:
@@ -48,16 +104,16 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line for whoever watches."""
-        self._bar.write(f"{self.noun}: {line}", file=sys.stderr)
+        self._shown.write(f"{self.noun}: {line}", file=sys.stderr)
 
     def partition_done(self) -> None:
         """A partition is on disk."""
         if self._by_partition:
-            self._bar.update(1)
+            self._shown.update(1)
 
     def close(self) -> None:
         """The bar stays as it is."""
-        self._bar.close()
+        self._shown.close()
 
 
 @contextmanager
