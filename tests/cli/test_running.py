@@ -54,8 +54,8 @@ def test_it_stops_before_training_and_prints_the_decision(ran: tuple[Path, str])
 
 def test_status_says_what_is_next(ran: tuple[Path, str]) -> None:
     found = states(Project(ran[0]))
-    assert "appraise summary" in next_step(found)
-    assert "appraise run` trains" in next_step(found)
+    assert "appraise summary" in next_step(Project(ran[0]), found)
+    assert "appraise run` trains" in next_step(Project(ran[0]), found)
     assert found["lora_adapter"].late == ("lora_adapter",)
     assert "Next: `appraise summary`" in appraise(ran[0], "status").stdout
 

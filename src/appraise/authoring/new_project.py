@@ -18,6 +18,7 @@ from appraise.storage.files import sha256_file, write_bytes
 TEMPLATE = Path(__file__).parent / "template"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the demo's, as the hub has it
 POOL = "pool.yaml"
+DEMO = "clinic_desk"  # its target, which no other project has
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 

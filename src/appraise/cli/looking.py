@@ -56,7 +56,7 @@ def status(project: Project, as_json: bool) -> None:
         return
     for noun, one in found.items():
         click.echo(f"{noun:20} {one}")
-    click.echo(next_step(found))
+    click.echo(next_step(project, found))
 
 
 @click.command()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 import click
 
@@ -20,6 +22,7 @@ from appraise.steps.recording import not_recorded
 from appraise.steps.runner import Made, run
 from appraise.steps.step import Step
 
+ADDED_TO = ("offers", "target_sets")  # steps whose subcommand has one of its own, `add`
 IN_A_STAGE = "DVC_STAGE"  # set by DVC for the command of a stage
 
 
@@ -96,7 +99,27 @@ def command(noun: str) -> click.Command:
     if "/" in one.partitions:
         keys_help = f"\n\nA key is {one.partitions}."
     needs = f"\n\nReads: {', '.join(one.needs) or 'params.yaml only'}."
-    return click.command(noun.replace("_", "-"), help=doc + keys_help + needs)(call)
+    text = doc + keys_help + needs
+    if noun not in ADDED_TO:
+        return click.command(noun.replace("_", "-"), help=text)(call)
+    return _with_add(noun, text, call)
+
+
+def _with_add(noun: str, text: str, call: Callable[..., None]) -> click.Group:
+    """A step's subcommand that runs it unless `add` follows."""
+
+    @click.pass_context
+    def run_or_add(ctx: click.Context, /, **given: Any) -> None:
+        if ctx.invoked_subcommand is None:
+            ctx.invoke(call, **given)
+
+    options = click.command()(call).params
+    group = click.Group(
+        noun.replace("_", "-"), params=options, callback=run_or_add, help=text,
+        invoke_without_command=True, no_args_is_help=False,
+    )  # fmt: skip
+    group.add_command(getattr(import_module("appraise.cli.adding"), noun), "add")
+    return group
 
 
 def refuse_unrecorded(missed: Mapping[str, Mapping[str, str]]) -> None:

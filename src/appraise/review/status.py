@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from appraise.errors import ArtifactError, OfferError
 from appraise.project import Project
 from appraise.steps.flow import NOUNS, step
+from appraise.steps.offers import pool_path, read_pool
 from appraise.steps.step import Step
 
 DECIDED = "valuation_decision"
@@ -111,8 +112,12 @@ def _in_order(nouns: Iterable[str]) -> tuple[str, ...]:
     return tuple(noun for noun in NOUNS if noun in wanted)
 
 
-def next_step(found: Mapping[str, StepState]) -> str:
+def next_step(project: Project, found: Mapping[str, StepState]) -> str:
     """What to do next, as a line for the terminal."""
+    try:
+        read_pool(pool_path(project), project.root)
+    except OfferError as error:
+        return f"Next: {error}"
     if found[DECIDED].late:
         return (
             f"Next: `appraise run --until {DECIDED}` values the datasets and decides; without "

@@ -28,14 +28,19 @@ from appraise.storage.yaml_files import read_yaml
 _FIRST_DAY = datetime.date.min
 
 
-def _pool(project: Project, _: str) -> dict[str, Path]:
+def pool_path(project: Project) -> Path:
+    """The file with the offers; OfferError where there is none."""
     path = project.root / project.params.offers.pool
     if not path.is_file():
         raise OfferError(
             f"{project.params.offers.pool}: expected a pool of offers, found no file; correct "
             "`offers.pool` in params.yaml (pools/README.md says what a pool is)"
         )
-    return {"pool": path}
+    return path
+
+
+def _pool(project: Project, _: str) -> dict[str, Path]:
+    return {"pool": pool_path(project)}
 
 
 def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -> Offers:
@@ -57,7 +62,7 @@ def read_pool(path: Path, root: Path, accepted: Collection[str] | None = None) -
     set_aside: list[dict[str, str]] = []
     for number, entry in enumerate(content["offers"], start=1):
         try:
-            offer = _offer(entry, root, accepted)
+            offer = checked_offer(entry, root, accepted)
             if offer.id in offers:
                 raise OfferError(
                     f"expected each id once, found {offer.id} a second time (offer {number}); the "
@@ -94,7 +99,15 @@ def _shown_id(entry: Any, number: int) -> str:
     return str(identity)[:80] if identity else f"offer {number}"
 
 
-def _offer(entry: Any, root: Path, accepted: Collection[str] | None) -> Offer:
+def checked_offer(entry: Any, root: Path, accepted: Collection[str] | None = None) -> Offer:
+    """An entry of a pool as an offer.
+
+    Args:
+        accepted: as in `read_pool`.
+
+    Raises:
+        OfferError: it cannot be used.
+    """
     try:
         offer = Offer.model_validate(entry)
     except ValidationError as error:

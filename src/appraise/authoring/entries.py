@@ -1,0 +1,157 @@
+"""Offers and components of a target, put into the files in which people keep them.
+
+A file is written once, when all of it was checked; what does not fit leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from appraise.authoring.look import Look
+from appraise.authoring.new_project import DEMO, TEMPLATE
+from appraise.authoring.yaml_text import added, dumped, replaced
+from appraise.errors import OfferError, ParamsError
+from appraise.settings.data import TargetParams
+from appraise.settings.section import NAME, describe
+from appraise.steps.offers import checked_offer
+from appraise.storage.files import write_bytes
+from appraise.storage.yaml_files import parse_yaml
+
+SETTINGS, STAGES = "params.yaml", "dvc.yaml"
+
+
+def read(root: Path, name: str) -> str:
+    """The text of a file of the project.
+
+    Raises:
+        ParamsError: there is none, or it is no text.
+    """
+    try:
+        return (root / name).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{root / name}: expected a file of the project, found none; run inside a project "
+            "folder (`appraise init FOLDER` makes one) or name one with --project"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{root / name}: expected UTF-8, found {error}") from None
+
+
+def settings(root: Path) -> dict[str, Any]:
+    """What `params.yaml` says, as far as it is a mapping; not checked any further."""
+    content = parse_yaml(read(root, SETTINGS), SETTINGS, ParamsError)
+    return content if isinstance(content, dict) else {}
+
+
+def pool_name(root: Path) -> str:
+    """The file with the offers."""
+    offers = settings(root).get("offers")
+    name = offers.get("pool") if isinstance(offers, dict) else None
+    if not isinstance(name, str):
+        raise ParamsError(f"{SETTINGS}: expected offers.pool to name a file, found {name!r}")
+    return name
+
+
+def offer_entry(look: Look, stated: dict[str, Any]) -> dict[str, Any]:
+    """An offer as the pool has it: what is stated of it, then where it is and how it reads."""
+    return {**stated, **look.fields}
+
+
+def add_offers(root: Path, entries: Sequence[dict[str, Any]]) -> str:
+    """Put offers at the end of the pool; gives the pool's name.
+
+    Raises:
+        OfferError: an offer cannot be used, or its id is taken.
+        ParamsError: nothing can be added to the pool.
+    """
+    name = pool_name(root)
+    text = read(root, name)
+    for entry in entries:
+        taken = {
+            each.get("id") for each in _list(parse_yaml(text, name, ParamsError).get("offers"))
+        }
+        if entry["id"] in taken:
+            raise OfferError(
+                f"{name}: expected an id that is not taken, found {entry['id']}, which is; give "
+                "another with --id"
+            )
+        checked_offer(entry, root)
+        text = added(text, ["offers"], [entry], name)
+    write_bytes(root / name, text.encode())
+    return name
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def add_components(
+    root: Path, target: str, title: str, entries: Sequence[dict[str, Any]]
+) -> tuple[TargetParams, bool]:
+    """Put components at the end of a target, which is made if there is none of this name.
+
+    Returns:
+        The target, and whether it was made.
+
+    Raises:
+        ParamsError: the target would be none, or nothing can be added to the files.
+    """
+    text, known = read(root, SETTINGS), settings(root).get("target_sets") or {}
+    new = target not in known
+    if new:
+        section = _section(target, title, entries)
+        text = added(
+            text, ["target_sets"], parse_yaml(section, SETTINGS, ParamsError), SETTINGS, section
+        )
+    else:
+        for entry in entries:
+            text = added(text, ["target_sets", target, "components"], [entry], SETTINGS)
+    made = _target(parse_yaml(text, SETTINGS, ParamsError)["target_sets"][target], target)
+    if new and (root / STAGES).is_file():
+        write_bytes(root / STAGES, _with_outcome(read(root, STAGES), target).encode())
+    write_bytes(root / SETTINGS, text.encode())
+    return made, new
+
+
+def _section(target: str, title: str, entries: Sequence[dict[str, Any]]) -> str:
+    """A target as YAML, with the comments that `params.yaml` has beside the demo's."""
+    lines = (TEMPLATE / "settings.yaml").read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"  {DEMO}:") + 1
+    end = lines.index("    components:", start)
+    head = replaced(textwrap.dedent("\n".join(lines[start:end])), ["title"], title, SETTINGS)
+    parts = textwrap.indent(dumped(list(entries)), "  ")
+    return f"{target}:\n" + textwrap.indent(f"{head}\ncomponents:\n{parts}", "  ")
+
+
+def _target(section: Any, target: str) -> TargetParams:
+    if not NAME.fullmatch(target):
+        raise ParamsError(
+            f"--target: expected lower case letters, digits and underscores, found {target!r}"
+        )
+    try:
+        return TargetParams.model_validate(section)
+    except ValidationError as error:
+        raise ParamsError(f"{SETTINGS}: target_sets.{target}: {describe(error)}") from None
+
+
+def _with_outcome(stages: str, target: str) -> str:
+    """`dvc.yaml` that shows what comes of a target among metrics and plots, where it has these."""
+    outcome, content = f"data/decision_outcome/{target}", parse_yaml(stages, STAGES, ParamsError)
+    plot = {
+        "x": "policy",
+        "y": {f"{outcome}/loss.csv": "loss"},
+        "template": "bar_horizontal",
+    }
+    additions: dict[str, Any] = {
+        "metrics": f"{outcome}/metrics.json",
+        "plots": {f"Held-out loss of each policy for {target}": plot},
+    }
+    for name, addition in additions.items():
+        if isinstance(content.get(name), list):
+            stages = added(stages, [name], [addition], STAGES)
+    return stages
