@@ -22,7 +22,7 @@ ROOMS = (  # lowest first: an import may only go down
 )
 DEFINITIONS = {"appraise.orchestration.definitions", "appraise.orchestration.__main__"}
 
-MOST_IMPORTS_IN_FUNCTIONS = 42
+MOST_IMPORTS_IN_FUNCTIONS = 44
 MOST_LINES_WITH_ANY = 19  # `dict[str, Any]`
 
 HEAVY = ("torch", "transformers", "peft", "datasets", "lm_eval", "great_expectations")

@@ -62,6 +62,33 @@ LAYOUTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"messages": "chosen", "rejected": "{rejected}"},
     ),
     "messages": ({"messages": [USER, ASSISTANT], "source": "x"}, {"messages": "messages"}),
+    "messages within an object": (
+        {"conversation": {"messages": [USER, ASSISTANT]}},
+        {"messages": "conversation.messages"},
+    ),
+    "prompt and completion as messages": (
+        {"prompt": [USER], "completion": [ASSISTANT]},
+        {"prompt": "{prompt}", "completion": "{completion}"},
+    ),
+    "preferences, the prompt as messages": (
+        {"prompt": [USER], "chosen": [ASSISTANT], "rejected": [ASSISTANT]},
+        {"prompt": "{prompt}", "completion": "{chosen}", "rejected": "{rejected}"},
+    ),
+    "preferences as transcripts (hh-rlhf)": (
+        {
+            "chosen": "\n\nHuman: Hi\n\nAssistant: Hello",
+            "rejected": "\n\nHuman: Hi\n\nAssistant: No",
+        },
+        {"messages": "chosen", "rejected": "{rejected:messages}"},
+    ),
+    "several right answers (SQuAD)": (
+        {"context": "c", "question": " ?", "answers": {"text": ["!"], "answer_start": [3]}},
+        {"prompt": "{context}\n{question:trimmed}", "completion": "{answers.text:first}"},
+    ),
+    "choices as objects (ARC)": (
+        {"question": "?", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "a"},
+        {"prompt": "{question}", "completion": "{answer}", "choices": "{choices.text}"},
+    ),
     "ShareGPT": ({"id": "1", "conversations": SHARED}, {"messages": "conversations"}),
 }
 

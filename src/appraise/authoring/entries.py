@@ -6,13 +6,12 @@ A file is written once, when all of it was checked; what does not fit leaves it 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
-from appraise.authoring.look import Look
 from appraise.authoring.new_project import DEMO, TEMPLATE
 from appraise.authoring.yaml_text import added, dumped, replaced
 from appraise.errors import OfferError, ParamsError
@@ -23,6 +22,7 @@ from appraise.storage.files import write_bytes
 from appraise.storage.yaml_files import parse_yaml
 
 SETTINGS, STAGES = "params.yaml", "dvc.yaml"
+Entry = dict[str, JsonValue]
 
 
 def read(root: Path, name: str) -> str:
@@ -42,7 +42,7 @@ def read(root: Path, name: str) -> str:
         raise ParamsError(f"{root / name}: expected UTF-8, found {error}") from None
 
 
-def settings(root: Path) -> dict[str, Any]:
+def settings(root: Path) -> Mapping[str, Any]:
     """What `params.yaml` says, as far as it is a mapping; not checked any further."""
     content = parse_yaml(read(root, SETTINGS), SETTINGS, ParamsError)
     return content if isinstance(content, dict) else {}
@@ -57,12 +57,12 @@ def pool_name(root: Path) -> str:
     return name
 
 
-def offer_entry(look: Look, stated: dict[str, Any]) -> dict[str, Any]:
-    """An offer as the pool has it: what is stated of it, then where it is and how it reads."""
-    return {**stated, **look.fields}
+def targets(root: Path) -> list[str]:
+    """The names of the targets that there are."""
+    return list(settings(root).get("target_sets") or {})
 
 
-def add_offers(root: Path, entries: Sequence[dict[str, Any]]) -> str:
+def add_offers(root: Path, entries: Sequence[Entry]) -> str:
     """Put offers at the end of the pool; gives the pool's name.
 
     Raises:
@@ -72,10 +72,7 @@ def add_offers(root: Path, entries: Sequence[dict[str, Any]]) -> str:
     name = pool_name(root)
     text = read(root, name)
     for entry in entries:
-        taken = {
-            each.get("id") for each in _list(parse_yaml(text, name, ParamsError).get("offers"))
-        }
-        if entry["id"] in taken:
+        if entry["id"] in _ids(parse_yaml(text, name, ParamsError)):
             raise OfferError(
                 f"{name}: expected an id that is not taken, found {entry['id']}, which is; give "
                 "another with --id"
@@ -86,12 +83,15 @@ def add_offers(root: Path, entries: Sequence[dict[str, Any]]) -> str:
     return name
 
 
-def _list(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+def _ids(pool: Any) -> list[Any]:
+    """The ids that are taken, in a pool that may be anything yet."""
+    offers = pool.get("offers") if isinstance(pool, dict) else None
+    entries = offers if isinstance(offers, list) else []
+    return [entry.get("id") for entry in entries if isinstance(entry, dict)]
 
 
 def add_components(
-    root: Path, target: str, title: str, entries: Sequence[dict[str, Any]]
+    root: Path, target: str, title: str, entries: Sequence[Entry]
 ) -> tuple[TargetParams, bool]:
     """Put components at the end of a target, which is made if there is none of this name.
 
@@ -101,13 +101,11 @@ def add_components(
     Raises:
         ParamsError: the target would be none, or nothing can be added to the files.
     """
-    text, known = read(root, SETTINGS), settings(root).get("target_sets") or {}
-    new = target not in known
+    text, new = read(root, SETTINGS), target not in targets(root)
     if new:
         section = _section(target, title, entries)
-        text = added(
-            text, ["target_sets"], parse_yaml(section, SETTINGS, ParamsError), SETTINGS, section
-        )
+        meant = parse_yaml(section, SETTINGS, ParamsError)
+        text = added(text, ["target_sets"], meant, SETTINGS, section)
     else:
         for entry in entries:
             text = added(text, ["target_sets", target, "components"], [entry], SETTINGS)
@@ -118,7 +116,7 @@ def add_components(
     return made, new
 
 
-def _section(target: str, title: str, entries: Sequence[dict[str, Any]]) -> str:
+def _section(target: str, title: str, entries: Sequence[Entry]) -> str:
     """A target as YAML, with the comments that `params.yaml` has beside the demo's."""
     lines = (TEMPLATE / "settings.yaml").read_text(encoding="utf-8").splitlines()
     start = lines.index(f"  {DEMO}:") + 1
@@ -142,12 +140,9 @@ def _target(section: Any, target: str) -> TargetParams:
 def _with_outcome(stages: str, target: str) -> str:
     """`dvc.yaml` that shows what comes of a target among metrics and plots, where it has these."""
     outcome, content = f"data/decision_outcome/{target}", parse_yaml(stages, STAGES, ParamsError)
-    plot = {
-        "x": "policy",
-        "y": {f"{outcome}/loss.csv": "loss"},
-        "template": "bar_horizontal",
-    }
-    additions: dict[str, Any] = {
+    loss: Entry = {f"{outcome}/loss.csv": "loss"}
+    plot: Entry = {"x": "policy", "y": loss, "template": "bar_horizontal"}
+    additions: Entry = {
         "metrics": f"{outcome}/metrics.json",
         "plots": {f"Held-out loss of each policy for {target}": plot},
     }

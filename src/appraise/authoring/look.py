@@ -10,15 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from appraise.authoring.hub import commit
 from appraise.authoring.new_project import named_from
 from appraise.errors import OfferError
-from appraise.examples.conversations import conversation
-from appraise.examples.example import Example, Unreadable
+from appraise.examples.example import Example, NotUnderstood
+from appraise.examples.layouts import looks_like_messages
 from appraise.examples.proposals import propose
-from appraise.examples.rules import Limits, Rule, rules
-from appraise.examples.sources import Row, kind, read_rows, source_sha256
+from appraise.examples.reading import SourceExamples, of_rows
+from appraise.examples.rules import AnyRow, Limits, Rule, rules
+from appraise.examples.sources import kind, read_rows, source_sha256
 from appraise.examples.templates import RowTemplates
+from appraise.examples.values import Number
 from appraise.settings.data import AuxiliaryDatasetsParams, Source
 
 LOOKED_AT = 1000  # rows, of a longer source the first
@@ -62,7 +66,7 @@ class Look:
     faults: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, JsonValue]:
         """The fields of an offer or of a component, as they are written."""
         stated = self.source.model_dump(exclude_unset=True)
         return {name: value for name, value in stated.items() if value is not None}
@@ -100,7 +104,8 @@ def look(
         why = f"; row {some[0].number}: {some[0].unreadable}" if some else ""
         raise OfferError(f"{name}: expected rows, found none that can be read{why}")
     source = source.model_copy(update=_proposed(name, readable, known))
-    examples, faults = _become(some, RowTemplates.of(source, group))
+    dataset = of_rows(name, RowTemplates.of(source, group), some)
+    examples, faults = _faults(dataset)
     if not examples:
         found = ", ".join(f"{count} {fault}" for fault, count in faults.items())
         asked = ", ".join(map(repr, _templates(source).values()))
@@ -158,18 +163,17 @@ def _seen(rows: Sequence[Mapping[str, Any]]) -> Iterator[ColumnSeen]:
 
 
 def _kind(value: Any) -> str:
-    if not isinstance(value, str) and conversation(value) is not None:
-        return "conversation"
-    named = {bool: "true or false", int: "number", float: "number", str: "text"}
+    if looks_like_messages(value):
+        return "messages"
+    named = {bool: "true or false", int: "number", float: "number", Number: "number", str: "text"}
     kinds = named | {list: "list", dict: "object", bytes: "bytes"}
     return kinds.get(type(value), type(value).__name__)
 
 
-def _become(
-    rows: Sequence[Row], templates: RowTemplates
-) -> tuple[tuple[Example, ...], dict[str, int]]:
+def _faults(dataset: SourceExamples) -> tuple[tuple[Example, ...], dict[str, int]]:
     """The examples that keep all rules, and of the others what is wrong, most frequent first."""
-    templates.check({name for row in rows for name in row.columns})
+    dataset.check_columns()
+    templates = dataset.templates
     checked = rules(
         templates.columns,
         Limits(MAX_ROW_BYTES, max_tokens=0, min_rows=0),
@@ -178,18 +182,18 @@ def _become(
     )
     single = [rule for rule in checked if isinstance(rule, Rule) and rule.column != "tokens"]
     examples, faults = [], Counter[str]()
+    rows: tuple[AnyRow, ...] = (
+        *dataset.examples,
+        *dataset.unreadable,
+        *dataset.not_understood,
+    )
     for row in rows:
-        if row.unreadable is not None:
-            made: Example | Unreadable = Unreadable(row.number, row.size, row.unreadable)
-        elif templates.keeps(row.columns):
-            made = templates.example(row.number, row.size, row.columns)
-        else:
-            continue
-        broken = next((rule for rule in single if not rule.holds(made)), None)
+        broken = next((rule for rule in single if not rule.holds(row)), None)
         if broken is not None:
-            faults[f"{broken.column}: {broken.sentence}"] += 1
-        elif isinstance(made, Example):
-            examples.append(made)
+            why = row.reason if isinstance(row, NotUnderstood) else broken.sentence
+            faults[f"{broken.column.replace('_', ' ')}: {why}"] += 1
+        elif isinstance(row, Example):
+            examples.append(row)
     return tuple(examples), dict(faults.most_common())
 
 

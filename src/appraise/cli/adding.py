@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import click
 
-from appraise.authoring.entries import add_components, add_offers, offer_entry, settings
+from appraise.authoring.entries import Entry, add_components, add_offers, settings, targets
 from appraise.authoring.look import Look, identity, look
 from appraise.authoring.model_view import view
 from appraise.authoring.shown import COMPLETION, PROMPT, WORSE, lines
@@ -16,9 +15,7 @@ from appraise.errors import AppraiseError, OfferError, ParamsError
 from appraise.examples.licences import UNKNOWN
 from appraise.project import Project
 
-STYLES: dict[str, dict[str, Any]] = {
-    PROMPT: {"dim": True}, COMPLETION: {"fg": "green"}, WORSE: {"fg": "red"},
-}  # fmt: skip
+COLOURS = {PROMPT: "bright_black", COMPLETION: "green", WORSE: "red"}
 Command = Callable[..., None]
 
 
@@ -59,7 +56,7 @@ def _looks(
             errors.append(str(error))
             continue
         for line in lines(found, as_read):
-            click.secho(line, **STYLES.get(line[:2], {}))
+            click.secho(line, fg=COLOURS.get(line[:2]))
         click.echo()
         looks.append(found)
     if lacking:
@@ -112,7 +109,7 @@ def offers(
     stated = {"provider": provider, "version": version, "licence": licence, "price": _short(price)}
     missing = [f"--{field}" for field in ("price", "provider") if stated[field] is None]
     entries = [
-        offer_entry(found, {"id": each, "title": title or _title(each), **stated})
+        {"id": each, "title": title or _title(each), **stated, **found.fields}
         for each, found in zip(names, looks, strict=True)
     ]
     if dry_run:
@@ -153,12 +150,12 @@ def target_sets(
     them give its gradient (`value`), the others measure what a purchase brought (`test`).
     """
     names = _names(files, name)
-    known = list(settings(project.root).get("target_sets") or {})
+    known = targets(project.root)
     chosen = target or (known[0] if len(known) == 1 else names[0])
     if target is None and len(known) > 1:
         raise ParamsError(f"--target: expected one of {', '.join(known)} or a new name, found none")
     looks = _looks(project, files, given, group)
-    grouped = {} if group is None else {"group": group}
+    grouped: Entry = {} if group is None else {"group": group}
     entries = [
         {"name": each, **found.fields, **grouped} for each, found in zip(names, looks, strict=True)
     ]

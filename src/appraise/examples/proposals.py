@@ -4,10 +4,10 @@
 | --- | --- | --- | --- |
 | prompt and completion | `prompt`, `completion` | `{prompt}` | `{completion}` |
 | questions | `passage`, `question`, `answer`, `options` | both, a line each | `{answer}` |
-| instructions, Alpaca | `instruction`, `input`, `output` | both | `{output}` |
+| instructions, Alpaca | `instruction`, `input`, `output` | both, a line each | `{output}` |
 | preferences | `prompt`, `chosen`, `rejected` | `{prompt}` | `{chosen}` |
 | documents | `document`, `summary` | `{document}` | `{summary}` |
-| conversations (also ShareGPT) | `messages`, `conversations` | the column as `messages` | |
+| conversations, ShareGPT | `messages`, `conversations` | the column as `messages` | |
 
 A proposal is for a person to look at; nothing is taken over unseen.
 """
@@ -15,14 +15,16 @@ A proposal is for a person to look at; nothing is taken over unseen.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from appraise.errors import OfferError
 from appraise.examples.choices import choices_of
-from appraise.examples.conversations import conversation
+from appraise.examples.columns import value_at
 from appraise.examples.identity import without_label
-from appraise.examples.templates import Template
+from appraise.examples.layouts import conversation
+from appraise.examples.template import FIRST, MESSAGES, TRIMMED, UNLABELLED, Field, Template
+from appraise.examples.values import Refusal, is_list
 
 CONTEXTS = ("context", "passage", "paragraph", "article", "document", "background", "story")
 QUESTIONS = (
@@ -36,25 +38,61 @@ ANSWERS = (
 CHOICES = ("choices", "options", "endings")
 WORSE = ("rejected",)
 TALKS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "chosen")
+WITHIN = ("messages", "text")  # what an object is looked into for, as in `answers: {text: […]}`
 
-Rows = Sequence[Mapping[str, Any]]
+
+class Columns:
+    """The columns of some rows, found by what they are called."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+        names = dict.fromkeys(name for row in rows for name in row if _usable(name))
+        self.names = tuple(names)
+        self._found = {_plain(name): self._within(name) for name in reversed(self.names)}
+
+    def first(self, names: Sequence[str]) -> str | None:
+        """The first of these that is there."""
+        return next((self._found[name] for name in names if name in self._found), None)
+
+    def values(self, name: str) -> list[Any]:
+        """What is in a column, wherever there is anything."""
+        found = (value_at(row, name) for row in self._rows)
+        return [value for value in found if value not in (None, "", [])]
+
+    def _within(self, name: str) -> str:
+        """The column, or what is in its objects."""
+        first = next(iter(self.values(name)), None)
+        inner = first[0] if is_list(first) and first else first
+        if isinstance(inner, Mapping):
+            for key in WITHIN:
+                if key in inner and not is_talk(first):
+                    return f"{name}.{key}"
+        return name
 
 
-def propose(rows: Rows) -> dict[str, str]:
+def propose(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The fields of a source (`prompt`, `completion`, …) for rows like these.
 
     Raises:
         OfferError: no column is known to be a question, or none an answer.
     """
-    columns = {_plain(name): name for row in rows for name in row if _usable(name)}
-    talk = _first(columns, TALKS)
-    if talk is not None and _all_talk(rows, talk) and not {"prompt", "completion"} & set(columns):
+    columns = Columns(rows)
+    talk, worse = columns.first(TALKS), columns.first(WORSE)
+    asked = columns.first(("prompt", "completion"))
+    if asked is None and talk is not None and _all(is_talk, columns.values(talk)):
         found = {"messages": talk}
+        form = (MESSAGES,) if worse and _all(_is_text, columns.values(worse)) else ()
     else:
-        found = _asked_and_answered(columns)
-        found |= _choices(rows, columns, found)
-    worse = _first(columns, WORSE)
-    return found if worse is None else found | {"rejected": f"{{{worse}}}"}
+        found, form = _asked_and_answered(columns), ()
+    return found if worse is None else found | {"rejected": str(Field(worse, form))}
+
+
+def is_talk(value: Any) -> bool:
+    """Whether a value is messages, or a text that holds some."""
+    try:
+        return conversation(value) is not None
+    except Refusal:
+        return False
 
 
 def _plain(name: str) -> str:
@@ -70,43 +108,46 @@ def _usable(name: str) -> bool:
         return False
 
 
-def _first(columns: Mapping[str, str], names: Sequence[str]) -> str | None:
-    return next((columns[name] for name in names if name in columns), None)
+def _all(holds: Any, values: Sequence[Any]) -> bool:
+    return bool(values) and all(map(holds, values))
 
 
-def _all_talk(rows: Rows, name: str) -> bool:
-    """Whether a column holds conversations, wherever it holds anything."""
-    values = [row[name] for row in rows if row.get(name)]
-    return bool(values) and all(conversation(value) is not None for value in values)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
-def _asked_and_answered(columns: Mapping[str, str]) -> dict[str, str]:
-    parts = [_first(columns, names) for names in (CONTEXTS, QUESTIONS, DETAILS)]
-    prompt = "\n".join(f"{{{part}}}" for part in parts if part is not None)
-    answer = _first(columns, ANSWERS)
-    if not prompt or answer is None:
-        lacking = "what the model should write" if prompt else "what it is given"
+def _is_labelled(text: Any) -> bool:
+    return _is_text(text) and without_label(text) != text
+
+
+def _asked_and_answered(columns: Columns) -> dict[str, str]:
+    parts = [columns.first(names) for names in (CONTEXTS, QUESTIONS, DETAILS)]
+    asked = [_in_prompt(columns, part) for part in parts if part is not None]
+    answer, choices = columns.first(ANSWERS), columns.first(CHOICES)
+    if not asked or answer is None:
+        lacking = "what the model should write" if asked else "what it is given"
         raise OfferError(
             f"expected columns such as prompt and completion, question and answer or messages, "
-            f"found {', '.join(columns.values()) or 'none'}, of which none is known to be "
+            f"found {', '.join(columns.names) or 'none'}, of which none is known to be "
             f"{lacking}; say it with --prompt and --completion, as in '{{column}}'"
         )
-    return {"prompt": prompt, "completion": f"{{{answer}}}"}
+    found = {"prompt": "\n".join(asked), "completion": ""}
+    answers = columns.values(answer)
+    forms = [FIRST] if _all(is_list, answers) and not _all(is_talk, answers) else []
+    if choices is not None:
+        bare = _all(_is_labelled, list(_texts(columns.values(choices))))
+        found["choices"] = str(Field(choices, (UNLABELLED,) if bare else ()))
+        forms += [UNLABELLED] if bare and _all(_is_labelled, list(_texts(answers))) else []
+    return found | {"completion": str(Field(answer, tuple(forms)))}
 
 
-def _choices(rows: Rows, columns: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
-    """The choices, if there are any; labels such as `B. ` are left out where all have them."""
-    name = _first(columns, CHOICES)
-    if name is None:
-        return {}
-    choices, completion = f"{{{name}}}", found["completion"]
-    shown = [choices_of(Template(choices, "choices").render(row)) for row in rows]
-    if not _labelled([choice for each in shown for choice in each]):
-        return {"choices": choices}
-    answers = [Template(completion, "completion").render(row) for row in rows]
-    bare = {"choices": f"{{{name}:unlabelled}}"}
-    return bare | {"completion": f"{completion[:-1]}:unlabelled}}"} if _labelled(answers) else bare
+def _in_prompt(columns: Columns, name: str) -> str:
+    """A column in a prompt; white space around it, where a text has any, says nothing there."""
+    texts = [value for value in columns.values(name) if _is_text(value)]
+    return str(Field(name, (TRIMMED,) if any(text != text.strip() for text in texts) else ()))
 
 
-def _labelled(texts: Sequence[str]) -> bool:
-    return bool(texts) and all(without_label(text) != text for text in texts)
+def _texts(values: Sequence[Any]) -> Iterator[Any]:
+    """Elements of lists, and the choices in a text."""
+    for value in values:
+        yield from value if is_list(value) else choices_of(value) if _is_text(value) else [value]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from appraise.errors import OfferError
 from appraise.examples.columns import names_of
 from appraise.examples.example import Example, NotUnderstood, Unreadable
-from appraise.examples.sources import read_rows
+from appraise.examples.sources import Row, read_rows
 from appraise.examples.templates import RowTemplates
 from appraise.examples.values import Refusal
 from appraise.settings.data import Source
@@ -85,11 +86,23 @@ def read_examples(
             "gradient_sketches.objective compares, found neither `rejected` nor `choices`; add the "
             "template of the worse answer, or of choices of which a wrong one is drawn"
         )
+    return of_rows(source.source, templates, read_rows(source, root, max_row_bytes))
+
+
+def of_rows(name: str, templates: RowTemplates, rows: Iterable[Row]) -> SourceExamples:
+    """Rows, those that `where` keeps, through templates.
+
+    Args:
+        name: of their source, for messages.
+
+    Raises:
+        OfferError: there are none, or none with the columns that the templates name.
+    """
     examples: list[Example] = []
     unreadable: list[Unreadable] = []
     not_understood: list[NotUnderstood] = []
     columns: set[str] = set()
-    for row in read_rows(source, root, max_row_bytes):
+    for row in rows:
         columns.update(names_of(row.columns))
         if row.unreadable is not None:
             unreadable.append(Unreadable(row.number, row.size, row.unreadable))
@@ -103,9 +116,9 @@ def read_examples(
         if columns:
             templates.check(columns)
         wanted = "rows in which each `where` is found" if columns else "rows"
-        raise OfferError(f"{source.source}: expected {wanted}, found none")
+        raise OfferError(f"{name}: expected {wanted}, found none")
     return SourceExamples(
-        source.source,
+        name,
         templates,
         tuple(examples),
         tuple(unreadable),
