@@ -145,6 +145,18 @@ def test_sizes_do_not_change_what_the_pool_is_compared_with(tmp_path: Path) -> N
     assert project.content("target_sets", "desk", file=Fingerprints.FILE) == before
 
 
+def test_a_number_of_held_out_rows_leaves_the_other_splits_as_they_are(tmp_path: Path) -> None:
+    small_project(tmp_path)
+    files = []
+    for test in (12, 4):
+        project = with_components(tmp_path, COMPONENT, value=8, train=6, test=test)
+        run(target_sets.STEP, project)
+        files.append(project.manifest("target_sets", "desk").files)
+    assert files[0]["test.parquet"] != files[1]["test.parquet"]
+    for split in ("value.parquet", "train.parquet"):
+        assert files[0][split] == files[1][split], "what is valued and trained on moved"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -167,7 +179,7 @@ def test_a_target_that_cannot_be_read(
 def test_too_few_rows_says_how_many(tmp_path: Path) -> None:
     small_project(tmp_path)
     project = with_components(tmp_path, COMPONENT, value=30, test=30)
-    with pytest.raises(OfferError, match="found 40 usable of 40 rows, enough for 10, 0 and 30"):
+    with pytest.raises(OfferError, match="of 40 rows, enough for 30 value, 0 train and 10 test"):
         run(target_sets.STEP, project)
 
 

@@ -88,8 +88,7 @@ def check_readable(
 
 
 def _sizes(target: TargetParams) -> dict[str, int]:
-    # the test split first: it keeps its examples when `value` or `train` change
-    return {"test": target.test, "value": target.value, "train": target.train}
+    return {"value": target.value, "train": target.train, "test": target.test}
 
 
 def _counts(
@@ -121,7 +120,8 @@ def _check_sizes(name: str, target: TargetParams, counts: ComponentCounts, why: 
         dropped = ", ".join(f"{rows} {reason}" for reason, rows in counts.dropped.items())
         raise OfferError(
             f"{name}: expected {target.value} value, {target.train} train and {target.test} test "
-            f"examples that share no prompt, found {counts.usable} usable of {counts.rows} rows, "
-            f"enough for {counts.value}, {counts.train} and {counts.test} "
-            f"(dropped: {dropped or 'none'}{why}); lower the sizes in params.yaml or add rows"
+            f"examples that share no question or group, found {counts.usable} usable of "
+            f"{counts.rows} rows, enough for {counts.value} value, {counts.train} train and "
+            f"{counts.test} test (dropped: {dropped or 'none'}{why}); lower the sizes in "
+            "params.yaml or add rows"
         )

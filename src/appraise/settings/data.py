@@ -113,9 +113,10 @@ class TargetParams(Section):
     train: Annotated[int, Field(ge=0)] = 0
     """Examples of each component that training may mix in."""
     test: Positive = 60
-    """Examples of each component for evaluation only. More: narrower intervals of the outcome."""
+    """Examples of each component for evaluation only. More: narrower intervals of the outcome. The
+    size of one split moves no example of the others, as long as there are rows enough."""
     seed: int = 0
-    """Of the order in which examples go into the splits."""
+    """Of the place of each example, and so of the split that it goes to."""
 
     @field_validator("components")
     @classmethod

@@ -1,8 +1,8 @@
 """The task to improve, in three disjoint splits: value, train and test.
 
 Rows that are empty, too long, repeated or without a right answer are dropped; what is left goes
-into the splits in the order of SHA-256(seed, id), whatever the order of the rows. No prompt, no
-question and no group (a passage, say) occurs in two splits, of whatever components.
+into the splits by its own hash, whatever the order of the rows and the sizes of the other splits.
+No question and no group (a passage, say) occurs in two splits, of whatever components.
 
 `fingerprints.parquet` holds what each prompt of the components' sources is recognised by, chosen
 for a split or not: `auxiliary_datasets` removes them all from the pool. So neither the splits'
@@ -107,5 +107,5 @@ STEP = Step(
     ),
     writes=(*SPLITS.values(), Fingerprints, TargetCard),
     make=_make,
-    version="6",  # 6: values as the file has them; 5: the same row
+    version="7",  # 7: splits by their own ends; 6: values as the file has them; 5: the same row
 )
