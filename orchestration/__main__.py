@@ -55,7 +55,7 @@ def _failure(node: str, data: StepFailureData) -> Exception:
     said = data.user_failure_data
     if said is None:
         return RuntimeError(data.error.to_string() if data.error else "a step failed, without why")
-    error = (RecorderError if node == RECORDED else AppraiseError)(said.description)
+    error = (RecorderError if node == RECORDED else AppraiseError)(str(said.description))
     code = said.metadata.get("exit_code")
     error.exit_code = int(str(code.value)) if code else 1
     return error

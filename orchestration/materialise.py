@@ -66,6 +66,7 @@ def materialise(
     """
     project = pipeline.project()
     started = time.monotonic()
+    pipeline.check(project, noun)
     made = run(
         pipeline.step(noun),
         project,

@@ -14,6 +14,7 @@ from appraise.errors import ParamsError
 from appraise.orchestration.graph import Stage
 from appraise.project import Project
 from appraise.project.keys import Partitions
+from appraise.steps.asked import check
 from appraise.steps.flow import step
 from appraise.steps.recorder import Recorder
 from appraise.steps.step import Step
@@ -77,6 +78,7 @@ class Pipeline:
             one code location apart.
         group: the group of all assets; "" for groups by what they are of.
         step: the step of a noun.
+        check: what is called before a step runs, to refuse what cannot be computed.
 
     Raises:
         ParamsError: a part of the prefix, or the group, is no name for Dagster.
@@ -89,6 +91,7 @@ class Pipeline:
     key_prefix: tuple[str, ...] = ()
     group: str = ""
     step: Callable[[str], Step] = step
+    check: Callable[[Project, str], object] = check
 
     def __post_init__(self) -> None:
         for part in (*self.key_prefix, self.group or "x"):

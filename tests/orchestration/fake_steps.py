@@ -150,6 +150,7 @@ def make_project(root: Path, *, git: bool = True) -> Path:
         "selected_subset": {"policies": ["none", "kmm"]},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params))
+    (root / "c.jsonl").write_text('{"prompt": "Why?", "completion": "So."}\n')
     offer(root, a=1, b=12)
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages()}, sort_keys=False))
     (root / ".dvc").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -23,7 +24,6 @@ from one_offer import one_offer  # type: ignore[import-not-found]
 from appraise.cli import main
 from appraise.errors import OfferError, ParamsError
 from appraise.orchestration import jobs
-from appraise.orchestration.pipeline import Pipeline
 from appraise.orchestration.recorders import RECORDERS, registered
 from appraise.project import Project
 from appraise.steps.flow import NOUNS
@@ -97,7 +97,7 @@ def test_a_fourth_recorder_needs_no_other_file(tiny_project: TinyProject) -> Non
 
 def test_a_fourth_recorder_from_dagster(tiny_project: TinyProject) -> None:
     old = tiny_project.pipeline
-    pipeline = Pipeline(old.root, old.stages, old.shown, [*old.recorders, Ledger()], step=old.step)
+    pipeline = dataclasses.replace(old, recorders=[*old.recorders, Ledger()])
     with DagsterInstance.ephemeral() as instance:
         result = jobs.everything(pipeline).execute_in_process(instance=instance)
     assert result.success
@@ -157,20 +157,19 @@ def test_steps_of_one_reason_are_said_together() -> None:
 
 
 def test_a_recorder_that_fails_stops_no_step_and_fails_the_run(tiny_project: TinyProject) -> None:
-    old = tiny_project.pipeline
-    pipeline = Pipeline(old.root, old.stages, old.shown, [Broken()], step=old.step)
+    pipeline = dataclasses.replace(tiny_project.pipeline, recorders=[Broken()])
     with DagsterInstance.ephemeral() as instance:
         result = jobs.everything(pipeline).execute_in_process(
             instance=instance, raise_on_error=False
         )
     assert [e.node_name for e in result.all_events if e.is_step_failure] == ["recorded"]
     made = {e.asset_key.to_user_string() for e in result.get_asset_materialization_events()}
-    assert made == set(old.stages)
+    assert made == set(pipeline.stages)
     failure = result.failure_data_for_node("recorded")
     assert failure
     assert failure.user_failure_data
     lines = failure.user_failure_data.description.splitlines()
-    assert len(lines) == len(old.stages) - 1, "but the one that does not concern it"
+    assert len(lines) == len(pipeline.stages) - 1, "but the one that does not concern it"
     assert lines[0].startswith("offers: made, but not recorded by broken: refused")
     assert "no ink for offers in Dagster" in lines[0]
 

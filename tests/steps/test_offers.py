@@ -79,6 +79,36 @@ def test_missing_sha256_is_told_what_it_is_now(tmp_path: Path) -> None:
     assert f"add `sha256: {sha256}`" in reason(project, bad)
 
 
+def test_everything_that_is_wrong_with_an_entry_is_said_at_once(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    bad = offer(tmp_path, "bad", rows(3)) | {
+        "price": "10 EUR", "licence": "Mine-1.0", "prompt": "{question", "excludes": ["god", "bad"],
+        "bundle": "alone",
+    }  # fmt: skip
+    del bad["sha256"]
+    said = reason(project, bad)
+    assert [part.split(":")[0] for part in said.split("; ")] == [
+        "price", "prompt template '{question'", "expected the SHA-256 of the source, found none",
+        "add `sha256", "licence", "bundle", "correct the name, or leave it out", "excludes",
+        "did you mean good?", "excludes", "correct it, or the bundle",
+    ]  # fmt: skip
+
+
+def test_an_offer_cannot_exclude_what_it_is_sold_with(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    names = ("a", "b", "c")
+    entries = [offer(tmp_path, name, rows(2, name), bundle="both") for name in names[:2]]
+    entries[0]["excludes"] = ["b"]
+    entries.append(offer(tmp_path, "c", rows(2, "c"), excludes=["a"]))  # it was set aside: known
+    write_pool(tmp_path, entries)
+    run(offers.STEP, project)
+    found = project.read(Offers, "offers")
+    assert [one.id for one in found.offers] == ["b", "c"]
+    assert "expected a dataset that can be bought apart from this one, found b" in (
+        found.set_aside[0].reason
+    )
+
+
 @pytest.mark.parametrize("licence", ["NOASSERTION", "Apache-2.0 OR MIT", "LicenseRef-Seller-4"])
 def test_licences(tmp_path: Path, licence: str) -> None:
     project = small_project(tmp_path)
@@ -106,8 +136,12 @@ def test_bad_pool(tmp_path: Path, content: str, expected: str) -> None:
 def test_missing_pool_and_no_usable_offer(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     write_pool(tmp_path, [offer(tmp_path, "good", price=-3), {}])
-    with pytest.raises(OfferError, match=r"found none; good: price: .* 0, found -3"):
+    with pytest.raises(OfferError) as raised:
         run(offers.STEP, project)
+    first, good, second = raised.value.faults
+    assert first == "pool.yaml: expected offers that can be used, found none; correct these"
+    assert good == "pool.yaml: good: price: Input should be greater than or equal to 0, found -3"
+    assert second.startswith("pool.yaml: offer 2: source: Field required; id: Field required; ")
     (tmp_path / "pool.yaml").unlink()
     with pytest.raises(OfferError, match=r"pool.yaml: expected a pool of offers, found no file"):
         run(offers.STEP, project)

@@ -17,7 +17,7 @@ from appraise.authoring.yaml_text import added, dumped, replaced
 from appraise.errors import OfferError, ParamsError
 from appraise.settings.data import TargetParams
 from appraise.settings.section import NAME, describe
-from appraise.steps.offers import checked_offer
+from appraise.steps.entries import checked_offer
 from appraise.storage.files import write_bytes
 from appraise.storage.yaml_files import parse_yaml
 

@@ -15,6 +15,7 @@ from appraise.cli.steps import by, refuse_unrecorded, set_aside, show
 from appraise.errors import ParamsError, SetAside
 from appraise.project import Project
 from appraise.review.summary import summary
+from appraise.steps.asked import check
 from appraise.steps.executors import VARIABLE, executor
 from appraise.steps.flow import NOUNS, step
 from appraise.steps.flow import until as steps_until
@@ -41,7 +42,8 @@ def run(project: Project, last: str, where: str, record: bool) -> None:
     """
     nouns, aside = steps_until(last.replace("-", "_")), 0
     missed: dict[str, Mapping[str, str]] = {}
-    project.params  # noqa: B018 - what is wrong with them is said before anything is computed
+    for fault in check(project):
+        click.secho(f"will be set aside: {fault.says}", err=True, fg="yellow")
     recorders = discovered() if record else ()
     for noun in nouns:
         one = step(noun)

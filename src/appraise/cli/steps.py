@@ -15,6 +15,7 @@ from appraise.errors import ParamsError, SetAside
 from appraise.project import Project
 from appraise.records.offers import Offers
 from appraise.records.set_aside import WhySetAside
+from appraise.steps.asked import check
 from appraise.steps.executors import VARIABLE, Executor, executor
 from appraise.steps.flow import step
 from appraise.steps.recorder import By, discovered
@@ -80,6 +81,7 @@ def command(noun: str) -> click.Command:
         as_json: bool,
         allow_set_aside: bool,
     ) -> None:
+        check(project, noun)
         made = run(
             one,
             project,

@@ -6,13 +6,20 @@ one line and exits with the class's code; there is no traceback for a user's mis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class AppraiseError(Exception):
-    """Base of every error this library raises on purpose."""
+    """Base of every error this library raises on purpose.
+
+    Attributes:
+        faults: what is wrong, one line for each thing; most errors are of one.
+    """
 
     exit_code = 2
+
+    def __init__(self, *faults: str) -> None:
+        several = [f"{len(faults)} things to put right first:", *(f"- {each}" for each in faults)]
+        super().__init__(faults[0] if len(faults) == 1 else "\n".join(several))
+        self.faults = faults
 
 
 class ParamsError(AppraiseError):
@@ -53,10 +60,3 @@ class SetAside(AppraiseError):  # noqa: N818 - an end, not an error
     """Everything that could be done was done, but some datasets were set aside."""
 
     exit_code = 3
-
-
-def in_one_message(faults: Sequence[str]) -> str:
-    """Several faults as one message, a line for each; of one fault the line."""
-    if len(faults) == 1:
-        return faults[0]
-    return "\n".join([f"{len(faults)} things to put right first:", *(f"- {f}" for f in faults)])

@@ -80,12 +80,7 @@ def read_examples(
         OfferError: no rows, no pairs where they are needed, or something that is not a template.
     """
     templates = RowTemplates.of(source, group, seed)
-    if pairs and not templates.gives_pairs:
-        raise OfferError(
-            f"{source.source}: expected pairs of a better and a worse answer, which "
-            "gradient_sketches.objective compares, found neither `rejected` nor `choices`; add the "
-            "template of the worse answer, or of choices of which a wrong one is drawn"
-        )
+    check_pairs(source, templates, pairs)
     return of_rows(source.source, templates, read_rows(source, root, max_row_bytes))
 
 
@@ -125,3 +120,17 @@ def of_rows(name: str, templates: RowTemplates, rows: Iterable[Row]) -> SourceEx
         frozenset(columns),
         tuple(not_understood),
     )
+
+
+def check_pairs(source: Source, templates: RowTemplates, pairs: bool) -> None:
+    """Check that a source gives a worse answer for each row, if there must be one.
+
+    Raises:
+        OfferError: it gives none.
+    """
+    if pairs and not templates.gives_pairs:
+        raise OfferError(
+            f"{source.source}: expected pairs of a better and a worse answer, which "
+            "gradient_sketches.objective compares, found neither `rejected` nor `choices`; add the "
+            "template of the worse answer, or of choices of which a wrong one is drawn"
+        )

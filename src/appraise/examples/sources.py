@@ -154,7 +154,7 @@ def _copy(source: str, root: Path, copy: IO[bytes]) -> str:
     digest = hashlib.sha256()
     size = 0
     try:
-        with fsspec.open(_absolute(source, root), "rb") as file:
+        with fsspec.open(absolute(source, root), "rb") as file:
             while block := file.read(2**20):
                 size += len(block)
                 if size > MAX_SOURCE_BYTES:
@@ -174,7 +174,7 @@ def _copy(source: str, root: Path, copy: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _absolute(source: str, root: Path) -> str:
+def absolute(source: str, root: Path) -> str:
     """The source with its last, local part made absolute: `zip://a.jsonl::b.zip` lies in root."""
     *outer, last = source.split("::")
     if "://" not in last:

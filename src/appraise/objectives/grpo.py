@@ -62,6 +62,10 @@ class Grpo(Objective):
         """As many as it may."""
         return self.max_new_tokens
 
+    def check(self) -> None:
+        """There is such a reward."""
+        reward_of(self.reward)
+
     def preparation(
         self, model: LanguageModel, tokenizer: Tokenizer, base: BaseModelParams
     ) -> Prepare:

@@ -47,6 +47,13 @@ class Objective(Section):
         """Most tokens of a completion that it samples; 0 where it samples none."""
         return 0
 
+    def check(self) -> None:
+        """Look whether there is what it names, before anything is computed.
+
+        Raises:
+            ParamsError: there is not.
+        """
+
     def described(self) -> str:
         """Its settings, as JSON: sketches of other ones are not compared."""
         return self.model_dump_json()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError, model_validator
 
-from appraise.errors import ParamsError, in_one_message
+from appraise.errors import ParamsError
 from appraise.project.contradictions import contradictions, meaningful, methods_of
 from appraise.project.sketching import GradientSketchesParams
 from appraise.settings.data import (
@@ -91,7 +91,7 @@ def read_params(path: Path) -> Params:
     """
     sections, faults = read_sections(path)
     if faults:
-        raise ParamsError(in_one_message([f"{path}: {fault}" for fault in faults]))
+        raise ParamsError(*(f"{path}: {fault}" for fault in faults))
     return Params.model_validate(sections)
 
 

@@ -115,7 +115,7 @@ def _in_order(nouns: Iterable[str]) -> tuple[str, ...]:
 def next_step(project: Project, found: Mapping[str, StepState]) -> str:
     """What to do next, as a line for the terminal."""
     try:
-        read_pool(pool_path(project), project.root)
+        read_pool(pool_path(project.root, project.params.offers), project.root)
     except OfferError as error:
         return f"Next: {error}"
     if found[DECIDED].late:
