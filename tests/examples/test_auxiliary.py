@@ -91,7 +91,10 @@ def test_why_a_dataset_is_set_aside() -> None:
             prepared(good, {30: "unreadable"}, Unreadable(30, 4, "not JSON")),
             "row 30: expected a",
         ),
-        (prepared([*good, asked(25, 101)], {25: "too_large"}), "found 101 bytes, above 100; ask"),
+        (
+            prepared(good[:3], {30: "too_large"}, Unreadable(30, 101, None)),
+            "at most 5% invalid rows, found 1 of 4 (1 too_large; row 30 has 101 bytes); correct",
+        ),
         (
             prepared(good, {5: "empty", 6: "encoding"}),
             "at most 5% invalid rows, found 2 of 20 (",

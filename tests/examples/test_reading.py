@@ -319,8 +319,8 @@ def test_what_is_refused_says_why_and_what_to_do(name: str, tmp_path: Path) -> N
     path.write_text(line + "\n", encoding="utf-8")
     dataset = read(tmp_path, Source(source=path.name, **offer))
     assert dataset.examples == ()
-    assert dataset.first_not_understood.startswith("; row 1: ")
-    assert dataset.first_not_understood.endswith(reason)
+    assert dataset.named_rows.startswith("; row 1: ")
+    assert dataset.named_rows.endswith(reason)
     assert (dataset.rows, dataset.unreadable) == (1, ())
 
 

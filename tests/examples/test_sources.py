@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appraise.errors import OfferError
-from appraise.examples import sources
+from appraise.examples import formats, sources
 from appraise.examples.example import Conversation, Message
 from appraise.examples.reading import read_examples
 from appraise.examples.sources import (
@@ -43,11 +43,6 @@ def test_a_member_of_an_archive_is_pinned_by_its_own_bytes(tmp_path: Path) -> No
         read(source, tmp_path)
 
 
-def test_a_byte_order_mark_and_empty_lines_are_no_rows(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE + b"\n  \n" + LINE.strip())
-    assert [row.number for row in read("a.jsonl", tmp_path)] == [1, 4]
-
-
 def test_json_that_breaks_parsers_is_told_apart(tmp_path: Path) -> None:
     deep = b"[" * 400 + b"]" * 400
     (tmp_path / "a.jsonl").write_bytes(b'{"a": ' + b"9" * 900 + b"}\n" + deep + b"\n" + b"nul\n")
@@ -65,7 +60,7 @@ def test_parquet_is_limited_in_its_decoded_size(
     pd.DataFrame({"a": ["x" * 10_000] * 5_000}).to_parquet(tmp_path / "bomb.parquet")
     assert (tmp_path / "bomb.parquet").stat().st_size < 100_000
     assert sum(1 for _ in read_rows(Source(source="bomb.parquet"), tmp_path, 10**6)) == 5_000
-    monkeypatch.setattr(sources, "MAX_DECODED_BYTES", 10_000_000)
+    monkeypatch.setattr(formats.row, "MAX_DECODED_BYTES", 10_000_000)
     with pytest.raises(OfferError, match="at most 10000000 bytes when decoded, found"):
         read("bomb.parquet", tmp_path)
 
@@ -80,42 +75,6 @@ def test_what_a_source_is(tmp_path: Path) -> None:
         kind("a/b/c", tmp_path)
 
 
-def test_a_hub_id_is_loaded_at_its_revision_and_never_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import datasets
-
-    calls: list[tuple[str, dict[str, Any]]] = []
-
-    def load(path: str, **more: Any) -> datasets.Dataset:
-        calls.append((path, more))
-        return datasets.Dataset.from_list([{"a": "x"}])
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    assert [row.columns for row in read("owner/name", tmp_path, split="train", revision="abc")] == [
-        {"a": "x"}
-    ]
-    (path, more), *_ = calls
-    assert (path, more["split"], more["revision"]) == ("owner/name", "train", "abc")
-    assert "trust_remote_code" not in more
-
-    def away(path: str, **more: Any) -> datasets.Dataset:  # noqa: ARG001
-        raise ConnectionError("no network")
-
-    monkeypatch.setattr(datasets, "load_dataset", away)
-    with pytest.raises(SourceError, match=r"owner/name: expected a dataset .* found: no network"):
-        read("owner/name", tmp_path, split="train", revision="abc")
-
-
-def test_a_file_that_grows_without_end_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "MAX_SOURCE_BYTES", 20)
-    (tmp_path / "a.jsonl").write_bytes(LINE * 3)
-    with pytest.raises(OfferError, match="expected at most 20 bytes, found more"):
-        read("a.jsonl", tmp_path)
-
-
 def test_rows_that_where_leaves_out_are_not_read(tmp_path: Path) -> None:
     lines = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % i for i in range(20))
     (tmp_path / "a.jsonl").write_bytes(lines + b"{oops\n")
@@ -124,8 +83,7 @@ def test_rows_that_where_leaves_out_are_not_read(tmp_path: Path) -> None:
     assert [one.source.row for one in dataset.examples] == [6, 8, 16, 18]
     lost = [one.row for one in dataset.unreadable]
     assert lost == [21], "what cannot be read cannot be left out"
-    assert (dataset.rows, dataset.described(21, "5")) == (5, dataset.unreadable[0].reason)
-    assert dataset.described(6, "5") == "35 bytes, above 5"
+    assert (dataset.rows, dataset.why(21)) == (5, dataset.unreadable[0].reason)
 
 
 def test_where_that_finds_nothing_says_why(tmp_path: Path) -> None:
@@ -150,3 +108,18 @@ def test_parquet_and_the_hub_give_conversations_as_lists(tmp_path: Path) -> None
         found = read_examples(source, tmp_path, 1000).examples
         asked = Conversation((Message("user", "Why?"),))
         assert [(one.prompt, one.completion) for one in found] == [(asked, "So.")] * 2
+
+
+def test_a_name_that_looks_the_same_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("Pre\u0301nom , r\u00e9ponse\nq,a\n".encode())
+    for prompt, completion in (
+        ("{Pr\u00e9nom}", "{r\u00e9ponse}"),
+        ("{Pre\u0301nom }", "{ re\u0301ponse}"),
+    ):
+        source = Source(source="a.csv", prompt=prompt, completion=completion)
+        dataset = read_examples(source, tmp_path, 1000)
+        dataset.check_columns()
+        assert [(one.prompt, one.completion) for one in dataset.examples] == [("q", "a")]
+    source = Source(source="a.csv", prompt="{prénom}", completion="{réponse}")
+    with pytest.raises(OfferError, match="expected a column prénom, found Prénom, réponse"):
+        read_examples(source, tmp_path, 1000).check_columns()

@@ -99,9 +99,10 @@ def look(
     source = source.model_copy(update=_pin(source, root))
     rows = list(itertools.islice(read_rows(source, root, MAX_ROW_BYTES), LOOKED_AT + 1))
     some = rows[:LOOKED_AT]
-    readable = [row.columns for row in some if row.unreadable is None]
+    readable = [row.columns for row in some if row.columns]
     if not readable:
-        why = f"; row {some[0].number}: {some[0].unreadable}" if some else ""
+        first = [f"; row {row.number}: {row.unreadable or f'{row.size} bytes'}" for row in some[:1]]
+        why = "".join(first)
         raise OfferError(f"{name}: expected rows, found none that can be read{why}")
     source = source.model_copy(update=_proposed(name, readable, known))
     dataset = of_rows(name, RowTemplates.of(source, group), some)

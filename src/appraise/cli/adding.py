@@ -24,7 +24,10 @@ def _of_files(command: Command) -> Command:
     for option in (
         click.option("--dry-run", is_flag=True, help="Show all of it and change nothing."),
         click.option("--revision", help="Of a hub id: the commit that pins it."),
-        click.option("--split", help="Of a hub id, or of a folder in the hub's layout."),
+        click.option("--delimiter", help="Between the columns of CSV, if not a comma."),
+        click.option("--field", help="Of a JSON object: the key under which its rows are."),
+        click.option("--split", help="Of a hub id or of a folder."),
+        click.option("--config", help="Of a hub id or of a folder with several."),
         click.option("--messages", help="A column of conversations, in place of the two."),
         click.option("--rejected", help="Template of a worse answer, for preferences."),
         click.option("--choices", help="Template of the answers to choose from."),

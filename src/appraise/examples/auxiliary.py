@@ -103,7 +103,7 @@ def _reason(
     if fatal is not None:
         return (
             f"{dataset.source}: row {fatal}: expected a row that can be read, found "
-            f"{dataset.described(fatal, str(params.max_row_bytes))}; ask the provider for a "
+            f"{dataset.why(fatal)}; ask the provider for a "
             "repaired version"
         )
     try:
@@ -116,7 +116,7 @@ def _reason(
         return (
             f"{dataset.source}: expected at most {params.max_invalid_share:.0%} invalid rows, "
             f"found {sum(invalid.values())} of {counts.rows} ({_listed(invalid)}"
-            f"{dataset.first_not_understood}); correct the templates, ask the provider for a "
+            f"{dataset.named_rows}); correct the templates, ask the provider for a "
             "repaired version, or raise auxiliary_datasets.max_invalid_share"
         )
     if counts.usable < params.min_examples:
@@ -124,7 +124,7 @@ def _reason(
         return (
             f"{dataset.source}: expected at least {params.min_examples} examples, found "
             f"{counts.usable} usable of {counts.rows} rows "
-            f"(dropped: {_listed({**counts.dropped, **overlap})}{dataset.first_not_understood})"
+            f"(dropped: {_listed({**counts.dropped, **overlap})}{dataset.named_rows})"
         )
     return None
 

@@ -6,12 +6,23 @@ name gives the list of their values, as `choices.text` of `[{"text": "a"}, {"tex
 
 from __future__ import annotations
 
+import functools
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from appraise.examples.values import is_list
 
 DEEPEST = 8  # objects within objects whose names are listed
+
+
+@functools.lru_cache(maxsize=4096)
+def column_name(name: str) -> str:
+    """A column's name in one Unicode form (NFC), without white space around it.
+
+    Names that a person cannot tell apart are one name, in a file as in a template.
+    """
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def value_at(row: Mapping[str, Any], name: str) -> Any:

@@ -78,12 +78,12 @@ class Unreadable:
     Attributes:
         row: line or row number in the source, from 1.
         size: bytes of the row in the source.
-        reason: why not.
+        reason: why not; None: it is larger than a row may be.
     """
 
     row: int
     size: int
-    reason: str
+    reason: str | None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import fsspec
 
 from appraise.errors import OfferError
 from appraise.examples.columns import names_of
+from appraise.examples.opening import absolute
 from appraise.examples.reading import check_pairs
-from appraise.examples.sources import Row, absolute, kind, read_rows
+from appraise.examples.sources import Row, kind, read_rows
 from appraise.examples.templates import RowTemplates
 from appraise.examples.values import Refusal
 from appraise.settings.data import Source
@@ -48,7 +49,7 @@ def first_fault(
 
 def _is_kept(row: Row, templates: RowTemplates) -> bool:
     try:
-        return row.unreadable is None and templates.keeps(row.columns)
+        return bool(row.columns) and templates.keeps(row.columns)
     except Refusal:  # of a row that will be named when all are read
         return False
 

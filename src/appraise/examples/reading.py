@@ -41,17 +41,16 @@ class SourceExamples:
         return len(self.examples) + len(self.unreadable) + len(self.not_understood)
 
     @property
-    def first_not_understood(self) -> str:
-        """`; row 3: …`: the first row whose values make no example, and why; "" without any."""
-        return "".join(f"; row {row.row}: {row.reason}" for row in self.not_understood[:1])
+    def named_rows(self) -> str:
+        """`; row 3: …`: the first row that makes no example, and the first that is too large."""
+        first = [f"row {row.row}: {row.reason}" for row in self.not_understood[:1]]
+        large = [row for row in self.unreadable if row.reason is None]
+        first += [f"row {row.row} has {row.size} bytes" for row in large[:1]]
+        return "".join(f"; {one}" for one in first)
 
-    def described(self, row: int, limit: str) -> str:
-        """What a row is in place of one that can be read: broken, or larger than a limit."""
-        for lost in self.unreadable:
-            if lost.row == row:
-                return lost.reason
-        size = next(example.source.size for example in self.examples if example.source.row == row)
-        return f"{size} bytes, above {limit}"
+    def why(self, row: int) -> str:
+        """Why a row could not be read."""
+        return next(lost.reason for lost in self.unreadable if lost.row == row and lost.reason)
 
     def check_columns(self) -> None:
         """Check that the templates' columns exist; OfferError lists those that do."""
@@ -99,7 +98,7 @@ def of_rows(name: str, templates: RowTemplates, rows: Iterable[Row]) -> SourceEx
     columns: set[str] = set()
     for row in rows:
         columns.update(names_of(row.columns))
-        if row.unreadable is not None:
+        if row.unreadable is not None or row.too_large:
             unreadable.append(Unreadable(row.number, row.size, row.unreadable))
             continue
         try:

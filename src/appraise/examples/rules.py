@@ -17,9 +17,9 @@ from appraise.examples.choices import is_pair
 from appraise.examples.conversations import text_of
 from appraise.examples.example import Example, NotUnderstood, Unreadable
 
-FATAL = ("unreadable", "too_large")  # the file is not what it claims to be
+FATAL = ("unreadable",)  # the file is not what it claims to be
 INVALID = (  # the provider's fault
-    "not_understood", "empty", "encoding", "answer_not_in_choices", "no_preference",
+    "too_large", "not_understood", "empty", "encoding", "answer_not_in_choices", "no_preference",
 )  # fmt: skip
 REASONS = (*FATAL, *INVALID, "too_long")  # the first of several counts
 SOURCE = "source."  # before the name of a source's own column

@@ -57,7 +57,7 @@ def split_target(
         usable = without_duplicates(valid, by_prompt=True)
         own = split_examples(usable, marks, _sizes(target), target.seed, taken)
         counts = _counts(component, dataset, validation, len(valid) - len(usable), own)
-        _check_sizes(place(name, component), target, counts, dataset.first_not_understood)
+        _check_sizes(place(name, component), target, counts, dataset.named_rows)
         components.append(counts)
         for split, examples in own.items():
             splits[split] += [
@@ -71,19 +71,17 @@ def place(target: str, component: Component) -> str:
     return f"target {target}, component {component.name}"
 
 
-def check_readable(
-    component: Component, dataset: SourceExamples, validation: Validation, limit: int
-) -> None:
-    """Check that every row of a component can be read, and is no longer than the limit in bytes.
+def check_readable(component: Component, dataset: SourceExamples, validation: Validation) -> None:
+    """Check that every row of a component can be read.
 
     Raises:
-        OfferError: one cannot, or is.
+        OfferError: one cannot.
     """
     fatal = validation.first_fatal()
     if fatal is not None:
         raise OfferError(
             f"{component.source}: row {fatal}: expected a row that can be read, found "
-            f"{dataset.described(fatal, f'the limit of {limit}')}"
+            f"{dataset.why(fatal)}"
         )
 
 

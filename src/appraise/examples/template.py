@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from appraise.errors import OfferError
 from appraise.examples.choices import choices_of
-from appraise.examples.columns import value_at
+from appraise.examples.columns import column_name, value_at
 from appraise.examples.example import Prompt
 from appraise.examples.identity import without_label
 from appraise.examples.layouts import conversation, looks_like_messages
@@ -58,7 +58,9 @@ class Field:
     def of(cls, name: str, forms: str) -> Field:
         """What stands in braces before and after the first colon."""
         named, cut, without = f":{forms}".partition(":-")
-        return cls(name, tuple(named.split(":")[1:]) if forms else (), without if cut else "")
+        return cls(
+            column_name(name), tuple(named.split(":")[1:]) if forms else (), without if cut else ""
+        )
 
     @property
     def known(self) -> bool:
@@ -97,7 +99,7 @@ class Template:
         """The template that is a column alone; OfferError when the name cannot be one."""
         form = f":{MESSAGES}" if role == MESSAGES else ""
         template = cls(f"{{{name}{form}}}", role)
-        if template.columns != (name,):
+        if template.columns != (column_name(name),):
             raise OfferError(f"{role}: expected the name of a column, found {name!r}")
         return template
 

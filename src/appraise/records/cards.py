@@ -30,7 +30,7 @@ class DatasetCard:
     """
 
     FILE: ClassVar[str] = CARD
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
     STEP: ClassVar[str] = "auxiliary_datasets"
 
     offer: Offer

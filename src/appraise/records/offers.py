@@ -65,7 +65,7 @@ class Offers(JsonRecord):
     """The content of `offers.json`: offers by id, and their ids in the order of registration."""
 
     FILE: ClassVar[str] = "offers.json"
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     STEP: ClassVar[str] = "offers"
 
     title: str

@@ -13,25 +13,32 @@ from appraise.settings.section import Name, Positive, Section, Sha256, Share
 class Source(Section):
     """Where rows come from, and how a row becomes a prompt and a completion.
 
-    `source` is a path or URL that fsspec opens (a JSONL or Parquet file, `zip://a.jsonl::b.zip`,
-    `hf://datasets/owner/name/file.parquet`), or a hub id or local folder in the hub's layout, in
-    which case `split` names the split. `prompt`, `completion` and `choices` are templates over the
-    row's columns: `"{question}\n{options}"`, `{answers.text:first}`. `rejected` is the template of
-    the worse answer of a pair; without it a wrong one of the `choices` is. `messages` names a
-    column with a whole conversation, in place of prompt and completion. `where` keeps only the rows
-    in whose columns these regular expressions are found.
+    `source` is a path or URL that fsspec opens (`a.jsonl`, `zip://a.csv::b.zip`,
+    `hf://datasets/owner/name/file.parquet`; `examples.formats` has the endings), or a hub id or a
+    local folder, in which case `config` and `split` name what is meant. `prompt`, `completion` and
+    `choices` are templates over the row's columns: `"{question}\n{options}"`,
+    `{answers.text:first}`. `rejected` is the template of the worse answer of a pair; without it a
+    wrong one of the `choices` is. `messages` names a column with a whole conversation, in place of
+    prompt and completion. `where` keeps only the rows in whose columns these regular expressions
+    are found.
     """
 
     source: str
-    """A path or URL that fsspec opens (JSONL, Parquet, `zip://member::archive`), a hub id, or a
-    folder in the hub's layout."""
+    """A path or URL that fsspec opens (JSONL, JSON, CSV, TSV, Parquet, Arrow, also compressed;
+    `zip://member::archive`), a hub id, or a folder in the hub's layout or from `save_to_disk`."""
     sha256: Sha256 | None = None
     """Of the source's bytes; another content is refused. None for a hub id, which `revision`
     pins."""
+    config: str | None = None
+    """The configuration of a hub id or of a folder that has several."""
     split: str | None = None
-    """The split of a hub id or of a folder in the hub's layout."""
+    """The split of a hub id or of a folder that has splits."""
     revision: str | None = None
     """The commit of a hub id."""
+    field: str | None = None
+    """Of a JSON file that is one object: the key under which its rows are."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Between the columns of a CSV file; None: a comma, in a TSV file a tab."""
     prompt: str = "{prompt}"
     """Template of what the model is given: a text, or messages."""
     completion: str = "{completion}"
@@ -68,10 +75,10 @@ class AuxiliaryDatasetsParams(Section):
     """Fewest usable rows; counted again without rows that others offered before. With fewer the
     dataset is set aside."""
     max_row_bytes: Positive = 1_000_000
-    """Largest row, in bytes; a larger one sets the whole dataset aside."""
+    """Largest row, in bytes; a larger one is dropped and counts as invalid."""
     max_invalid_share: Share = 0.05
-    """Largest share of invalid rows (empty, broken text, answer not among the choices); above it
-    the dataset is set aside."""
+    """Largest share of invalid rows (too large, empty, broken text, answer not among the choices);
+    above it the dataset is set aside."""
 
     @model_validator(mode="after")
     def _enough_may_be_kept(self) -> AuxiliaryDatasetsParams:

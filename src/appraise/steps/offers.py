@@ -99,5 +99,5 @@ STEP = Step(
     reads=Reads(settings=("offers",), outside=_pool),
     writes=(Offers,),
     make=_make,
-    version="6",  # 6: bundles and exclusions must fit; 5: forms in templates; 4: words of YAML
+    version="7",  # 7: sources in more formats; 6: bundles and exclusions must fit
 )

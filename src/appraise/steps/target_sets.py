@@ -89,7 +89,7 @@ def _parts(
             dataset.check_columns()
             tokens = counter.count(dataset.examples, pairs=pairs)
             validation = validate(component.name, dataset, tokens, limits)
-            check_readable(component, dataset, validation, limit)
+            check_readable(component, dataset, validation)
         except OfferError as error:
             raise OfferError(f"{place(given.key, component)}: {error}") from None
         yield component, dataset, validation
@@ -107,5 +107,5 @@ STEP = Step(
     ),
     writes=(*SPLITS.values(), Fingerprints, TargetCard),
     make=_make,
-    version="7",  # 7: splits by their own ends; 6: values as the file has them; 5: the same row
+    version="8",  # 8: sources in more formats; 7: splits by their own ends
 )
