@@ -16,6 +16,7 @@ from tiny_project import WORDS, all_of_it, appraise, write_project, write_rows
 from appraise.errors import AppraiseError
 from appraise.project import Project, Recipe
 from appraise.project.params import Params
+from appraise.records.subset import Subset
 from appraise.steps.flow import NOUNS, step
 from appraise.steps.runner import run, write
 from appraise.steps.step import Output
@@ -86,6 +87,42 @@ def test_a_target_share_adds_the_policy_that_trains_on_the_target_alone(project:
     assert mixes["kmm"]["target"] == 7
     assert mixes["target_only"] == {"target": 10}
     assert mixes["none"] == {}
+
+
+def test_policies_that_buy_the_same_are_trained_and_evaluated_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appraise.language_model import evaluation, training
+
+    def purchases() -> dict[str, frozenset[str]]:
+        found = Project(project)
+        keys = found.partitions("selected_subset")
+        return {key: frozenset(found.read(Subset, "selected_subset", key).datasets) for key in keys}
+
+    def counted(module: Any, name: str) -> list[str]:
+        calls, real = list[str](), getattr(module, name)
+
+        def counting(*args: Any) -> Any:
+            calls.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(module, name, counting)
+        return calls
+
+    before = set(purchases().values())
+    change(project, "selected_subset", k=3, policies=["none", "kmm", "random", "all"])
+    trained, evaluated = counted(training, "train"), counted(evaluation, "likelihoods")
+    made = all_of_it(project)
+    assert {"desk/all", "desk/random"} <= set(made["lora_adapter"]) & set(made["evaluation"])
+    bought = purchases()
+    assert bought["desk/all"] == bought["desk/random"] == set(WORDS)
+    assert len(trained) == len(evaluated) == len(set(bought.values()) - before) >= 1
+    shared = contents(project)
+    for noun in ("lora_adapter", "evaluation"):
+        run(step(noun), Project(project), ["desk/random"], force=True)
+    assert contents(project) == shared, "alone it is trained to the same bytes"
+    verified = appraise(project, "verify")
+    assert verified.exit_code == 0, verified.stdout
 
 
 def test_all_layers_are_a_matter_of_the_settings_alone(project: Path) -> None:

@@ -213,6 +213,10 @@ class Project:
         """Where a step keeps what is done of a partition until all of it is."""
         return self.root / ".appraise" / "partial" / noun / key
 
+    def earlier(self, noun: str) -> Path:
+        """Where copies of partitions that were replaced or removed are kept for a while."""
+        return self.root / ".appraise" / "earlier" / noun
+
     def partitions(self, noun: str) -> list[str]:
         """Keys of the partitions that are on disk, sorted."""
         root = self.folder(noun)

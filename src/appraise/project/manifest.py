@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from appraise.errors import ArtifactError
 from appraise.settings.section import describe
-from appraise.storage.files import read_json, sha256_json, write_json
+from appraise.storage.files import read_json, sha256_file, sha256_json, write_json
 
 MANIFEST = "manifest.json"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -128,6 +128,13 @@ class Manifest(BaseModel):
     def write(self, folder: Path) -> None:
         """Write it, last of all files."""
         write_json(folder / MANIFEST, self.model_dump(mode="json"))
+
+    def describes(self, folder: Path) -> bool:
+        """Whether every file in a folder is there and is what this says."""
+        return all(
+            (folder / name).is_file() and sha256_file(folder / name) == sha256
+            for name, sha256 in self.files.items()
+        )
 
     @property
     def recipe(self) -> Recipe:

@@ -107,7 +107,7 @@ class SelectedSubsetParams(Section):
     """Which policies are compared, and which of them decides."""
 
     policies: tuple[Name, ...] = ("none", "kmm", "one_step", "random")
-    """The policies to compare; each costs an adapter and an evaluation."""
+    """The policies to compare; each different purchase costs an adapter and an evaluation."""
     decide_by: Name = "kmm"
     """The policy, one of `policies`, whose purchase is the decision."""
     k: Positive = 3

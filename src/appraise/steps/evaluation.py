@@ -152,5 +152,6 @@ STEP = Step(
     ),
     writes=(ItemsTable, EvaluationMetrics),
     make=_make,
+    alike="adapter",
     version="4",  # 4: exact_text keeps signs; 3: control tokens in a text are letters
 )

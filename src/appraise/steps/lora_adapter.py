@@ -159,5 +159,6 @@ STEP = Step(
     ),
     writes=(AdapterTraining,),
     make=_make,
+    alike="purchase",
     version="5",  # 5: exact_text keeps signs; 4: control tokens in a text are letters
 )

@@ -12,6 +12,7 @@ from functools import partial
 
 from appraise.errors import ArtifactError, ParamsError
 from appraise.project import Project, Recipe
+from appraise.steps import sharing
 from appraise.steps.executors import HERE, Executor, Produce
 from appraise.steps.flow import NOUNS, step
 from appraise.steps.progress import progress_of
@@ -28,7 +29,7 @@ class Made:
 
     Attributes:
         noun: the step.
-        made: keys of the partitions that were computed.
+        made: keys of the partitions that were computed, or taken over from others like them.
         current: keys of those that were up to date.
         removed: keys of those that no longer exist.
         recorded: what each recorder says, by its name.
@@ -94,15 +95,29 @@ def _made(
         pending = [key for key in wanted if force or not one.current(project, key)]
         if pending:
             try:
-                executor.make(one.noun, project, pending, _producing(one))
+                _make(one, project, pending, force, executor)
             except Exception as error:  # not of a wrong key, nor of an input that is not there yet
                 report_failure(recorders, project, one.noun, error)
                 raise
         gone = sorted(set(project.partitions(one.noun)) - set(existing)) if keys is None else []
+        sharing.keep(one, project, gone)
         for key in gone:
             project.remove(one.noun, key)
     done = tuple(key for key in wanted if key not in set(pending))
     return Made(one.noun, tuple(pending), done, tuple(gone))
+
+
+def _make(
+    one: Step, project: Project, pending: Sequence[str], force: bool, executor: Executor
+) -> None:
+    """Make partitions; of those that are made from the same one, which the others take over."""
+    sharing.keep(one, project, pending)
+    left = list(pending) if force else sharing.take_over(one, project, pending)
+    while left:
+        firsts = sharing.unlike(one, project, left)
+        executor.make(one.noun, project, firsts, _producing(one))
+        others = [key for key in left if key not in set(firsts)]
+        left = sharing.take_over(one, project, others, among=firsts)
 
 
 def _producing(one: Step) -> Produce:

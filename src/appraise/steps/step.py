@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from appraise.errors import ArtifactError
 from appraise.project import Project, Recipe
 from appraise.project.keys import WHOLE, Partitions, name_of
+from appraise.project.manifest import Manifest
 from appraise.project.reads import Given, Reads
 from appraise.steps.progress import Progress
 
@@ -96,6 +97,8 @@ class Step:
         keys: which partitions exist.
         reads: what every partition is made from.
         reads_of: what the partitions of a method or a policy are made from besides, by its name.
+        alike: what partitions with equal recipes have in common ("purchase"): their content then
+            does not depend on their keys, and one of them is made. "": it does, or nobody asks.
         writes: the kinds of records that a partition may hold.
         make: computes partitions, one `Output` for each, in any order; sees what was declared.
         version: of its code; raised when the same inputs would give another content.
@@ -109,6 +112,7 @@ class Step:
     make: Make
     version: str = "1"
     reads_of: Mapping[str, Reads] = field(default_factory=dict)
+    alike: str = ""
 
     @property
     def every_read(self) -> Reads:
@@ -158,11 +162,14 @@ class Step:
             manifest = project.manifest(self.noun, key)
         except ArtifactError:
             return False
-        schemas = {
-            name: self.schemas.get(name, version) for name, version in manifest.schemas.items()
-        }
         return (
             manifest.recipe == self.recipe(project, key)
-            and manifest.schemas == schemas
+            and self.written_as_now(manifest)
             and project.intact(self.noun, key)
+        )
+
+    def written_as_now(self, manifest: Manifest) -> bool:
+        """Whether a partition's records are of the versions that this code writes."""
+        return all(
+            self.schemas.get(name, version) == version for name, version in manifest.schemas.items()
         )
