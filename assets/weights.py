@@ -15,9 +15,9 @@ from appraise.records.record import read_if_there
 from appraise.records.values import EntriesTable, OwnersTable, PathKnots, WeightsTable
 
 CERTIFIED = ("lambda_max", "gap", "kkt_violation", "residual_norm", "tolerance")
-COLUMNS = ("id", "price", "weight", "low", "high", "mean_weight", "best_rank", "worst_rank",
-           "chosen_probability", "alignment", "margin", "threshold", "walk_away_price", "value",
-           "family", "status")  # fmt: skip
+COLUMNS = ("id", "weight", "low", "high", "mean_weight", "best_rank", "worst_rank",
+           "weight_probability", "alignment", "margin", "threshold", "value", "family",
+           "status")  # fmt: skip
 
 
 def describe(project: Project, key: str) -> Metadata:

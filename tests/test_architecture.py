@@ -35,9 +35,7 @@ HEAVY_MODULES = (  # imported within functions alone: they import what is heavy
     "appraise.orchestration.recorders.dvc_commit",
     "appraise.orchestration.recorders.mlflow_runs",
 )
-NUMERICS_MAY = {"numpy", "scipy", "sklearn", "osqp", "pyscipopt", "appraise"} | set(
-    sys.stdlib_module_names
-)
+NUMERICS_MAY = {"numpy", "scipy", "sklearn", "osqp", "appraise"} | set(sys.stdlib_module_names)
 
 
 def name_of(path: Path) -> str:

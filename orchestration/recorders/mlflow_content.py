@@ -30,7 +30,7 @@ from appraise.review.sketch_costs import costs
 from appraise.steps.report import Page
 
 GRADIENT_COSTS = ("examples", "tokens", "seconds", "tokens_per_second", "stored")
-REACHED = ("objective", "bound", "exchange_rate")
+REACHED = ("objective", "bound")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from appraise.steps.flow import NOUNS
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).parent / "asset_graph.json"
 HEAVY = ("torch", "mlflow", "great_expectations", "peft", "transformers", "matplotlib", "dvc",
-         "datasets", "lm_eval", "trl", "sklearn", "pyscipopt")  # fmt: skip
+         "datasets", "lm_eval", "trl", "sklearn")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,12 @@ def program(
     return inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
 
 
+def penalties(n: int, seed: int) -> np.ndarray:
+    """p (n,) between a fiftieth and twice their mean, which is 1."""
+    drawn = np.random.default_rng(seed).uniform(10, 500, n)
+    return drawn / drawn.mean()
+
+
 def lambda_max(c: np.ndarray, penalties=None, nonnegative: bool = True) -> float:
     pull = np.maximum(c, 0.0) if nonnegative else np.abs(c)
     return float((pull if penalties is None else pull / penalties).max(initial=0.0))
@@ -59,7 +65,6 @@ def regularisation_path(K, c, penalties=None, ridge=0.0, nonnegative=True) -> Pa
     return path_of(checked_program(K, c, 1.0, penalties, ridge, nonnegative))
 
 
-def asked(n: int, relative: float = 0.2, penalties=None, **more) -> Question:
-    """A question about n datasets with these penalties, λ relative."""
-    p = np.ones(n) if penalties is None else np.asarray(penalties)
-    return Question(LambdaRule(relative=relative), p, **more)
+def asked(n: int, relative: float = 0.2, **more) -> Question:
+    """A question about n datasets, λ relative."""
+    return Question(n, LambdaRule("relative", relative=relative), **more)

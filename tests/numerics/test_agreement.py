@@ -72,7 +72,7 @@ def test_regret_is_0_for_its_own_1_for_nothing_and_below_0_for_better() -> None:
     assert regret_of((), large) == pytest.approx(1)
     assert regret_of(worst, large) == pytest.approx(1)
     poorly = replace(large, chosen=large.chosen[1:])  # bought less than it might have
-    better = best(large.program, large.lam, buyer_limits(len(large.program.c), k=2))
+    better = best(large.program, large.lam, buyer_limits(len(large.program.c), k=2), range(16))
     assert regret_of(better.chosen, poorly) < 0
 
 

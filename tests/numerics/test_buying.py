@@ -66,6 +66,20 @@ def test_lifted_nothing_binds_but_what_is_barred() -> None:
     assert lifted.basket([0, 1]).refusal(3) == "ineligible"
 
 
+def test_what_a_part_of_the_target_is_worth() -> None:
+    assert limits(exchange_rate=200.0).worth(0.1) == 20
+    assert limits().worth(0.1) == math.inf
+    assert limits(exchange_rate=200.0).lifted().exchange_rate is None
+
+
+def test_without_a_dataset_nothing_that_is_sold_with_it() -> None:
+    asked = limits(budget=100).without(3)
+    refusals = [asked.basket().refusal(lot) for lot in range(4)]
+    assert refusals == [None, "ineligible", None, "ineligible"]
+    assert asked.budget == 100
+    assert limits(budget=100).basket().refusal(1) is None
+
+
 def test_at_other_prices() -> None:
     asked = limits(budget=100).at(np.full(5, 60.0))
     assert asked.basket().refusal(1) == "over_budget"

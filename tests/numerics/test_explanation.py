@@ -4,9 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from programs import certify, explain, lambda_max, program, solve
-
-from appraise.numerics.kmm import price_penalties
+from programs import certify, explain, lambda_max, penalties, program, solve
 
 TWO = np.array([[1.0, 0.6], [0.6, 1.0]])  # the second is aligned, but covered by the first
 
@@ -26,11 +24,8 @@ def test_why_not_in_numbers() -> None:
     assert second.covered_by == ((0, pytest.approx(0.6 * 0.72)),)
     assert second.margin == pytest.approx(0.5 - 0.432)
     assert second.threshold == pytest.approx(lam)
-    assert second.walk_away == pytest.approx((0.5 - 0.432) / lam)
     assert second.value == 0
     # Without the first, the second would be taken with weight c_2 − λ.
-    outside = 0.9 - 0.6 * (0.5 - lam)
-    assert first.walk_away == pytest.approx(outside / lam)
     assert first.value == pytest.approx((0.72**2 - (0.5 - lam) ** 2) / 2)
 
 
@@ -49,18 +44,25 @@ def test_amounts_add_up_to_what_is_covered(seed: int, ridge: float, nonnegative:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_at_its_walk_away_price_a_dataset_is_just_chosen_or_not(seed: int) -> None:
+def test_a_threshold_near_what_the_others_leave_of_the_alignment_is_near(seed: int) -> None:
     K, c, tau = program(8, 60, seed)
-    p = price_penalties(np.random.default_rng(seed).uniform(50, 200, 8))[0]
-    solution, found = explained(K, c, tau, penalties=p)
-    for one in found:
-        if one.walk_away <= 1e-3:
+    p = penalties(8, seed)
+    lam = 0.2 * lambda_max(c, p)
+    for i in range(8):
+        rest = np.delete(np.arange(8), i)
+        without = solve(K[np.ix_(rest, rest)], c[rest], tau, lam=lam, penalties=p[rest]).weights
+        left = c[i] - K[i, rest] @ without
+        if left <= 1e-3 * lam:
             continue
-        for factor, chosen in ((0.999, True), (1.001, False)):
+        for part, chosen, near in (
+            (0.9, True, False), (0.995, True, True), (1.005, False, True), (1.1, False, False)
+        ):  # fmt: skip
             other = p.copy()
-            other[one.index] = factor * one.walk_away
-            weights = solve(K, c, tau, lam=solution.lam, penalties=other).weights
-            assert (weights[one.index] > 0) == chosen
+            other[i] = part * left / lam
+            solution = solve(K, c, tau, lam=lam, penalties=other)
+            one = explain(K, c, tau, solution, other)[i]
+            assert (one.weight > 0, one.near_threshold) == (chosen, near)
+            assert one.threshold == pytest.approx(part * left)
 
 
 @pytest.mark.parametrize("nonnegative", [True, False])
@@ -76,12 +78,12 @@ def test_value_is_what_the_optimum_loses_without_it(nonnegative: bool) -> None:
         assert (one.value > 0) == (one.weight != 0)
 
 
-def test_a_dataset_that_points_away_has_no_price() -> None:
+def test_a_dataset_that_points_away_has_a_value_only_where_weights_may_be_negative() -> None:
     _, found = explained(np.eye(2), np.array([0.8, -0.5]), 1.0)
-    assert found[1].walk_away == 0
+    assert (found[1].weight, found[1].value, found[1].margin) == (0, 0, -0.5)
     _, signed = explained(np.eye(2), np.array([0.8, -0.5]), 1.0, nonnegative=False)
-    assert signed[1].weight < 0
-    assert signed[1].walk_away == pytest.approx(0.5 / 0.16)
+    assert signed[1].weight == pytest.approx(-(0.5 - 0.16))
+    assert signed[1].value == pytest.approx(0.34**2 / 2)
 
 
 @pytest.mark.parametrize(("margin", "near"), [(0.9995, True), (1.0005, True), (0.95, False)])
@@ -94,7 +96,7 @@ def test_choices_that_hang_on_a_hair_are_marked(margin: float, near: bool) -> No
 
 def test_only_dataset_and_no_useful_dataset() -> None:
     _, (only,) = explained(np.ones((1, 1)), np.array([0.5]), 1.0)
-    assert only.walk_away == pytest.approx(5)
+    assert (only.weight, only.margin) == pytest.approx((0.4, 0.1))
     assert only.value == pytest.approx(0.4**2 / 2)
     _, (none,) = explained(np.ones((1, 1)), np.array([-0.5]), 1.0)
-    assert (none.walk_away, none.value, none.covered_by) == (0, 0, ())
+    assert (none.weight, none.value, none.covered_by) == (0, 0, ())

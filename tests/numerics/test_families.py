@@ -11,7 +11,7 @@ from appraise.errors import ParamsError
 from appraise.numerics.families import families, merged_preview, value_families
 from appraise.numerics.kernel import inner_products, mean_gradient, mean_norm, noise_share
 from appraise.numerics.question import question
-from appraise.numerics.rule import Lambda, LambdaRule
+from appraise.numerics.rule import Lambda
 
 FAMILY = 0.8
 
@@ -93,8 +93,8 @@ def test_a_family_has_the_weight_and_value_of_the_whole_and_its_owner_too() -> N
 
     def valued(tables: list[np.ndarray], names: list[list[str]], owners: list[str], first: Any):
         G = np.array([mean_gradient(table) for table in tables])
-        asks = question([str(i) for i in range(len(G))], cap=0.3, rule=LambdaRule(relative=0.1))
-        lam = Lambda(1.0, 10.0, 0.1)
+        asks = question([str(i) for i in range(len(G))], cap=0.3)
+        lam = Lambda(1.0, 10.0, 5.0, 0.1, "relative")
         return value_families(np.array(first), G, target, tables, names, owners, asks, lam)
 
     cut = [whole[0][:24], whole[0][24:48], whole[0][48:]]

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import certify, lambda_max, program, solve, vectors
+from programs import certify, lambda_max, penalties, program, solve, vectors
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
 from appraise.errors import SolverError
-from appraise.numerics.kmm import price_penalties
 from appraise.numerics.optimum import ALL_ZERO, NOTHING_SERVES
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
@@ -22,16 +21,12 @@ seeds = st.integers(0, 100_000)
 shares = st.floats(0.01, 0.99)
 
 
-def prices(n: int, seed: int) -> np.ndarray:
-    return price_penalties(np.random.default_rng(seed).uniform(10, 500, n))[0]
-
-
 @pytest.mark.parametrize("nonnegative", [True, False])
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
 @pytest.mark.parametrize(("n", "d"), SIZES)
 def test_objective_is_that_of_cvxpy(n: int, d: int, ridge: float, nonnegative: bool) -> None:
     K, c, tau = program(n, d, seed=n)
-    p = prices(n, n)
+    p = penalties(n, n)
     lam = 0.2 * lambda_max(c, p, nonnegative)
     found = solve(K, c, tau, lam=lam, penalties=p, ridge=ridge, nonnegative=nonnegative)
     w = cvxpy.Variable(n, nonneg=nonnegative)
@@ -88,7 +83,7 @@ def test_certificate_holds_and_says_what_a_recomputation_says(
     n: int, d: int, seed: int, share: float, nonnegative: bool
 ) -> None:
     K, c, tau = program(n, d, seed)
-    p = prices(n, seed)
+    p = penalties(n, seed)
     top = lambda_max(c, p, nonnegative)
     if top == 0:
         return
@@ -157,13 +152,13 @@ def test_of_copies_the_first_has_all_the_weight(n: int, seed: int, copies: int) 
     np.testing.assert_allclose(found.weights[others], alone[index[others]], atol=1e-9)
 
 
-def test_of_copies_at_different_prices_the_cheapest_comes_first() -> None:
+def test_of_copies_at_different_penalties_the_lightest_comes_first() -> None:
     K, c, tau = program(5, 40, 1)
     best = int(solve(K, c, tau, lam=0.2 * lambda_max(c)).weights.argmax())
     index = np.r_[np.arange(5), best, best]
-    prices = np.array([1.0, 1, 1, 1, 1, 0.9, 0.9])
+    p = np.array([1.0, 1, 1, 1, 1, 0.9, 0.9])
     K, c = K[np.ix_(index, index)], c[index]
-    found = solve(K, c, tau, lam=0.2 * lambda_max(c, prices), penalties=prices)
+    found = solve(K, c, tau, lam=0.2 * lambda_max(c, p), penalties=p)
     assert found.weights[best] == found.weights[6] == 0
     assert found.weights[5] > 0
 
@@ -220,7 +215,7 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_dearer_copy_gets_nothing() -> None:
+def test_a_copy_with_a_larger_penalty_gets_nothing() -> None:
     found = solve(np.ones((2, 2)), np.full(2, 0.5), 1.0, lam=0.1, penalties=np.array([2.0, 1.0]))
     assert found.weights[0] == 0
     assert found.weights[1] == pytest.approx(0.4)
@@ -281,12 +276,3 @@ def test_ill_posed_programs(change: dict, message: str) -> None:
     K, c, tau = (arguments.pop(name) for name in ("K", "c", "tau"))
     with pytest.raises(SolverError, match=message):
         solve(K, c, tau, **arguments)
-
-
-def test_price_penalties() -> None:
-    penalties, scale = price_penalties([100, 300])
-    np.testing.assert_allclose(penalties, [0.5, 1.5])
-    assert scale == 200
-    for wrong in (0, -5, math.nan, math.inf):
-        with pytest.raises(SolverError, match=r"price of b: expected a number above 0"):
-            price_penalties([1, wrong], ["a", "b"])

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from programs import certify, lambda_max, program, regularisation_path, solve
+from programs import certify, lambda_max, penalties, program, regularisation_path, solve
 from sklearn.linear_model import lars_path_gram
 
 from appraise.errors import ParamsError
-from appraise.numerics.kmm import price_penalties
 from appraise.numerics.path import stays
-from appraise.numerics.rule import LambdaRule, lambda_by_budget, lambda_by_number
+from appraise.numerics.rule import Lambda, LambdaRule, lambda_by_number
 
 SIZES = [(1, 8), (2, 50), (16, 4096), (40, 12), (60, 60)]  # 40 in 12 dimensions: K is singular
 
 
-def prices(n: int, seed: int) -> np.ndarray:
-    return price_penalties(np.random.default_rng(seed).uniform(10, 500, n))[0]
-
-
 @pytest.mark.parametrize("nonnegative", [True, False])
-@pytest.mark.parametrize("priced", [True, False])
+@pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize(("n", "d"), SIZES)
 def test_path_is_optimal_at_its_knots_and_between(
-    n: int, d: int, priced: bool, nonnegative: bool
+    n: int, d: int, even: bool, nonnegative: bool
 ) -> None:
     K, c, tau = program(n, d, seed=n + 1)
-    p = prices(n, n) if priced else None
+    p = None if even else penalties(n, n)
     path = regularisation_path(K, c, p, 0.0, nonnegative)
     top = lambda_max(c, p, nonnegative)
     if top == 0:
@@ -90,28 +87,35 @@ def test_lambda_by_number_is_the_last_with_so_few(k: int) -> None:
     assert np.count_nonzero(solve(K, c, tau, lam=lam * (1 - 1e-6)).weights) == k + 1
 
 
-def test_lambda_by_budget_is_the_last_that_can_be_paid() -> None:
-    K, c, tau = program(12, 300, seed=5)
-    money = np.random.default_rng(0).uniform(10, 500, 12)
-    path = regularisation_path(K, c)
-    lam = lambda_by_budget(path, money, 900.0)
-    assert money[solve(K, c, tau, lam=lam).weights > 0].sum() <= 900
-    assert money[solve(K, c, tau, lam=lam * (1 - 1e-6)).weights > 0].sum() > 900
-
-
-def test_rules_end_with_the_path() -> None:
+def test_lambda_by_number_ends_with_the_path() -> None:
     K, c, _ = program(5, 60, seed=1)
     path = regularisation_path(K, c)
     assert lambda_by_number(path, 5) == path.lambdas[-1]
-    assert lambda_by_budget(path, np.ones(5), 100.0) == path.lambdas[-1]
 
 
-def test_rules_refuse_what_means_nothing() -> None:
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (LambdaRule("number", number=0), "number: expected at least 1 dataset, found 0"),
+        (LambdaRule("number"), "rule number: expected a number, found none"),
+        (LambdaRule(absolute=0.0), r"absolute_lambda: .* above 0, found 0\.0; 0\.05 is"),
+        (LambdaRule(absolute=math.inf), "absolute_lambda: .* found inf"),
+        (LambdaRule(absolute=math.nan), "absolute_lambda: .* found nan"),
+        (LambdaRule("relative", relative=0.0), r"relative_lambda: .* found 0\.0; 0\.2 is"),
+        (LambdaRule("relative", relative=1.1), r"relative_lambda: .* at most 1, found 1\.1"),
+        (LambdaRule("relative", relative=math.nan), "relative_lambda: .* found nan"),
+    ],
+)
+def test_rules_refuse_what_means_nothing(rule: LambdaRule, message: str) -> None:
     path = regularisation_path(*program(3, 20, seed=1)[:2])
-    with pytest.raises(ParamsError, match="number: expected at least 1 dataset, found 0"):
-        lambda_by_number(path, 0)
-    with pytest.raises(ParamsError, match="budget: expected money above 0, found -1"):
-        lambda_by_budget(path, np.ones(3), -1.0)
+    with pytest.raises(ParamsError, match=message):
+        rule.chosen(path, 1.0)
+
+
+def test_numbers_of_other_rules_are_not_looked_at() -> None:
+    LambdaRule("absolute", absolute=0.1, relative=7.0, number=-1).check()
+    LambdaRule("relative", absolute=-3.0, relative=0.1).check()
+    LambdaRule("number", absolute=-3.0, relative=7.0, number=1).check()
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-4, 1e6])
@@ -154,11 +158,35 @@ def test_more_datasets_than_dimensions_end_with_the_last_knot_and_not_with_round
 
 def test_lambda_says_which_part_of_which_lambda_max_it_is() -> None:
     K, c, _ = program(12, 300, seed=5)
-    path, top = regularisation_path(K, c), lambda_max(c)
-    relative = LambdaRule(relative=0.3).chosen(path)
-    assert (relative.value, relative.top, relative.relative) == (0.3 * top, top, 0.3)
-    number = LambdaRule("number", number=3).chosen(path)
-    assert number.value == lambda_by_number(path, 3)
-    assert number.relative == number.value / top
-    nothing = LambdaRule("number", number=3).chosen(regularisation_path(K, -np.abs(c)))
-    assert (nothing.value, nothing.top, nothing.relative) == (0.0, 0.0, 1.0)
+    path, top, tau = regularisation_path(K, c), lambda_max(c), 4.0
+    relative = LambdaRule("relative", relative=0.3).chosen(path, tau)
+    assert relative == Lambda(0.3 * top, top, tau, 0.3, "relative")
+    number = LambdaRule("number", number=3).chosen(path, tau)
+    lam = lambda_by_number(path, 3)
+    assert number == Lambda(lam, top, tau, lam / top, "number")
+    absolute = LambdaRule(absolute=0.02).chosen(path, tau)
+    assert absolute == Lambda(0.08, top, tau, 0.08 / top, "absolute")
+    assert LambdaRule().chosen(path, tau).value == 0.05 * tau
+    nothing = regularisation_path(K, -np.abs(c))
+    assert LambdaRule("number", number=3).chosen(nothing, tau) == Lambda(
+        0.0, 0.0, tau, 1.0, "number"
+    )
+    assert LambdaRule().chosen(nothing, tau) == Lambda(0.05 * tau, 0.0, tau, 1.0, "absolute")
+
+
+def test_another_program_has_the_same_part_of_its_own_target_or_lambda_max() -> None:
+    absolute = LambdaRule(absolute=0.03).at(0.0, 0.6, 2.0)
+    assert absolute.of(5.0, 0.1) == pytest.approx(0.15)
+    relative = LambdaRule("relative", relative=0.3).at(0.0, 0.6, 2.0)
+    assert relative.of(5.0, 0.1) == pytest.approx(0.03)
+    number = LambdaRule("number", number=2).at(0.15, 0.6, 2.0)
+    assert number.of(5.0, 0.1) == pytest.approx(0.025)
+
+
+def test_what_is_asked_of_a_dataset_does_not_follow_the_best_of_the_others() -> None:
+    K, c = np.eye(3), np.array([0.3, 0.1, 0.04])
+    lam = LambdaRule().chosen(regularisation_path(K, c), 1.0).value
+    better = LambdaRule().chosen(regularisation_path(np.eye(4), np.append(c, 0.9)), 1.0).value
+    assert lam == better == 0.05
+    relative = LambdaRule("relative")
+    assert relative.chosen(regularisation_path(np.eye(4), np.append(c, 0.9)), 1.0).value > 0.1

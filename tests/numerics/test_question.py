@@ -16,11 +16,10 @@ IDS = ["a", "b", "c"]
 
 def test_plain_values_become_arrays() -> None:
     asked = question(
-        IDS, penalty="price", prices=[10, 20, 30], owners=["x", "y", "x"], cap=0.5,
-        caps={"b": 0.1, "gone": 9.0}, owner_cap=0.6, total=0.7,
+        IDS, owners=["x", "y", "x"], cap=0.5, caps={"b": 0.1, "gone": 9.0}, owner_cap=0.6,
+        total=0.7,
     )  # fmt: skip
-    np.testing.assert_allclose(asked.penalties, [0.5, 1.0, 1.5])
-    assert asked.scale == 20
+    assert asked.size == 3
     assert asked.limits is not None
     np.testing.assert_array_equal(asked.limits.cap, [0.5, 0.1, 0.5])
     np.testing.assert_array_equal(asked.limits.owners, [0, 1, 0])
@@ -30,22 +29,21 @@ def test_plain_values_become_arrays() -> None:
 def test_the_paper_is_the_default() -> None:
     asked = question(IDS)
     np.testing.assert_array_equal(asked.penalties, np.ones(3))
-    assert (asked.scale, asked.prices, asked.limits, asked.ridge) == (None, None, None, 0.0)
-    assert asked.rule == LambdaRule("relative", 0.2)
+    assert (asked.limits, asked.ridge, asked.tolerance) == (None, 0.0, 1e-7)
+    assert asked.rule == LambdaRule("absolute", absolute=0.05)
 
 
 def test_parts_of_a_question() -> None:
-    asked = question(IDS, penalty="price", prices=[10, 20, 30], cap=0.5, caps={"b": 0.1})
+    asked = question(IDS, cap=0.5, caps={"b": 0.1}, ridge=0.2)
     some = asked.among(np.array([1, 2]))
-    np.testing.assert_allclose(some.penalties, [1.0, 1.5])  # those of the whole pool
-    np.testing.assert_array_equal(some.prices, [20, 30])
+    np.testing.assert_array_equal(some.penalties, np.ones(2))
+    assert (some.rule, some.ridge) == (asked.rule, 0.2)
     assert some.limits is not None
     np.testing.assert_array_equal(some.limits.cap, [0.1, 0.5])
     assert asked.without_limits().limits is None
-    joined = asked.merged([np.array([0, 2]), np.array([1])])
-    np.testing.assert_allclose(joined.penalties, [0.5, 1.0])
-    np.testing.assert_allclose(joined.prices, [10, 20])
-    assert joined.limits is None
+    joined = asked.of_groups(2)
+    np.testing.assert_array_equal(joined.penalties, np.ones(2))
+    assert (joined.rule, joined.ridge, joined.limits) == (asked.rule, 0.2, None)
 
 
 def test_its_program_is_limited_for_buying_only() -> None:
@@ -61,14 +59,8 @@ def test_its_program_is_limited_for_buying_only() -> None:
     ("wrong", "error", "message"),
     [
         ({"rule": LambdaRule("number")}, ParamsError, "rule number: expected a number, found none"),
-        (
-            {"rule": LambdaRule("budget", budget=5.0)}, ParamsError,
-            "rule budget: expected a budget and prices",
-        ),
-        ({"rule": LambdaRule(relative=0.0)}, ParamsError, "relative_lambda: .* found 0"),
-        ({"penalty": "price"}, ParamsError, "prices: expected a price for every dataset"),
-        ({"penalty": "price", "prices": [1, 0, 2]}, SolverError, "price of b: expected a number"),
-        ({"prices": [1, 2]}, ParamsError, "prices: expected one for each of 3 datasets, found 2"),
+        ({"rule": LambdaRule(absolute=0.0)}, ParamsError, "absolute_lambda: .* found 0"),
+        ({"rule": LambdaRule("relative", relative=0)}, ParamsError, "relative_lambda: .* found 0;"),
         ({"owners": ["x"]}, ParamsError, "owners: expected one for each of 3 datasets, found 1"),
         ({"owner_cap": 0.5}, ParamsError, "owners: expected who offers each dataset"),
         ({"ridge": -1.0}, SolverError, "ridge: expected a number ≥ 0, found -1"),

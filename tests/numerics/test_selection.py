@@ -53,6 +53,13 @@ def test_what_costs_more_than_is_left_is_skipped() -> None:
     assert names(bought(WEIGHTS, budget=0.3, prices=[0.1, 1, 0.1, 0.1, 1])) == ["c", "d", "a"]
 
 
+def test_a_budget_of_nothing_buys_what_costs_nothing() -> None:
+    purchase = bought(WEIGHTS, k=3, budget=0)
+    assert (purchase.chosen, purchase.cost) == ((), 0)
+    assert purchase.reasons == ("over_budget", "no_score", *["over_budget"] * 3)
+    assert names(bought(WEIGHTS, budget=0, prices=[0, 0, 1, 1, 0])) == ["e", "a"]
+
+
 def test_ineligible_datasets_leave_their_place_to_the_next() -> None:
     purchase = bought(WEIGHTS, k=2, lots=lots_of(5, barred=[2]))
     assert names(purchase) == ["d", "e"]
@@ -72,7 +79,8 @@ def test_an_empty_pool_buys_nothing() -> None:
     ("change", "message"),
     [
         ({"k": 0}, "expected k ≥ 1"),
-        ({"budget": 0.0}, "budget above 0"),
+        ({"budget": -0.01}, "a budget of at least 0"),
+        ({"exchange_rate": 0.0}, "an exchange rate above 0"),
         ({"scores": WEIGHTS[:3]}, r"scores: expected 5 finite numbers"),
         ({"scores": [np.nan] * 5}, r"scores: expected 5 finite numbers"),
         ({"prices": [1, 2, -3, 4, 5]}, r"price of c: expected ≥ 0, found -3"),

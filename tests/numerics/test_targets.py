@@ -29,10 +29,9 @@ def several(n: int, count: int, seed: int) -> Targets:
 @pytest.mark.parametrize("seed", range(4))
 def test_worst_case_is_that_of_cvxpy(seed: int, count: int) -> None:
     targets = several(12, count, seed)
-    p = np.random.default_rng(seed).uniform(0.5, 2, 12)
-    found = worst_case(targets, asked(12, 0.1, p))
+    found = worst_case(targets, asked(12, 0.1))
     w = cvxpy.Variable(12, nonneg=True)
-    common = cvxpy.quad_form(w, cvxpy.psd_wrap(targets.K)) / 2 + found.lam * p @ w
+    common = cvxpy.quad_form(w, cvxpy.psd_wrap(targets.K)) / 2 + found.lam * cvxpy.sum(w)
     worst = cvxpy.max(np.diag(targets.gram) / 2 - targets.C @ w)
     best = cvxpy.Problem(cvxpy.Minimize(common + worst)).solve(solver=cvxpy.CLARABEL)
     assert found.objectives.max() == pytest.approx(best, abs=1e-7)
@@ -56,7 +55,7 @@ def test_worst_case_within_limits_is_that_of_cvxpy(
     seed: int, limits: dict[str, Any], ridge: float
 ) -> None:
     targets, ids = several(12, 3, seed), [f"d{i}" for i in range(12)]
-    rule = LambdaRule(relative=0.1)
+    rule = LambdaRule("relative", relative=0.1)
     found = worst_case(targets, question(ids, rule=rule, owners=OWNERS, ridge=ridge, **limits))
     w = cvxpy.Variable(12, nonneg=True)
     cap = limits.get("cap", np.inf)
@@ -76,10 +75,21 @@ def test_worst_case_within_limits_is_that_of_cvxpy(
 
 
 def test_worst_case_has_no_path_to_count_on() -> None:
-    for rule in (LambdaRule("number", number=3), LambdaRule("budget", budget=1.0)):
-        asks = Question(rule, np.ones(10), prices=np.ones(10))
-        with pytest.raises(ParamsError, match=f"worst case: .* found the rule {rule.name}"):
-            worst_case(several(10, 2, 0), asks)
+    asks = Question(10, LambdaRule("number", number=3))
+    with pytest.raises(ParamsError, match=r"worst case: .* found the rule number"):
+        worst_case(several(10, 2, 0), asks)
+
+
+def test_lambda_is_a_part_of_the_even_combination() -> None:
+    targets, shares = several(10, 3, 2), np.full(3, 1 / 3)
+    tau = shares @ targets.gram @ shares
+    absolute = worst_case(targets, Question(10, LambdaRule(absolute=0.07)))
+    assert absolute.lam == pytest.approx(0.07 * tau)
+    assert worst_case(targets, asked(10, 0.3)).lam == pytest.approx(
+        0.3 * (shares @ targets.C).max()
+    )
+    with pytest.raises(ParamsError, match=r"absolute_lambda: .* found -1"):
+        worst_case(targets, Question(10, LambdaRule(absolute=-1.0)))
 
 
 def test_one_target_is_the_ordinary_program() -> None:

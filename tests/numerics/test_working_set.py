@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import asked, certify, solve
+from programs import asked, certify, lambda_max, solve
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.pool import Pool
+from appraise.numerics.question import Question
+from appraise.numerics.rule import LambdaRule
 from appraise.numerics.working_set import LargeSolution, Pass, solve_pool
 
 
@@ -31,17 +33,32 @@ def full(found: LargeSolution, n: int) -> Floats:
 @pytest.mark.parametrize("part", [0.7, 0.2, 0.05])
 def test_it_is_the_optimum_of_the_whole_program(part: float, nonnegative: bool) -> None:
     G, target = vectors(600, 80)
-    prices = np.random.default_rng(1).uniform(0.5, 2.0, size=len(G))
-    found = solve_pool(Pool(G), target, asked(600, part, prices), nonnegative=nonnegative)
+    found = solve_pool(Pool(G), target, asked(600, part), nonnegative=nonnegative)
     K, c = G @ G.T, G @ target
     K = (K + K.T) / 2
     tau = float(target @ target)
-    whole = solve(K, c, tau, lam=found.lam.value, penalties=prices, nonnegative=nonnegative)
+    assert found.lam.value == part * lambda_max(c, None, nonnegative)
+    whole = solve(K, c, tau, lam=found.lam.value, nonnegative=nonnegative)
     weights = full(found, len(G))
     np.testing.assert_allclose(weights, whole.weights, atol=1e-6)
-    proof = certify(K, c, tau, weights, found.lam.value, prices, 0.0, nonnegative)
+    proof = certify(K, c, tau, weights, found.lam.value, None, 0.0, nonnegative)
     assert proof.relative_error <= 1e-7
     assert found.optimality.relative_error <= 1e-7
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+def test_an_absolute_lambda_is_a_part_of_the_target_whatever_the_pool(nonnegative: bool) -> None:
+    G, target = vectors(300, 40)
+    asks = Question(300, LambdaRule(absolute=0.02))
+    found = solve_pool(Pool(G), 3 * target, asks, nonnegative=nonnegative)
+    assert found.lam.value == pytest.approx(0.02 * 9)
+    few = solve_pool(Pool(G[:20]), 3 * target, Question(20, LambdaRule(absolute=0.02)))
+    assert few.lam.value == found.lam.value
+    K, c = G @ G.T, 3 * G @ target
+    whole = solve((K + K.T) / 2, c, 9.0, lam=0.18, nonnegative=nonnegative)
+    np.testing.assert_allclose(full(found, 300), whole.weights, atol=1e-6)
+    assert found.passes
+    assert found.rounds == 0, "no path is needed"
 
 
 def test_what_is_screened_has_no_weight_at_the_optimum() -> None:
@@ -110,7 +127,7 @@ def test_one_dataset() -> None:
         ({"lam": float("nan")}, "found nan"),
         ({"target": np.zeros(20)}, "target: expected a gradient of 20"),
         ({"target": np.ones(3)}, r"found shape \(3,\)"),
-        ({"question": asked(50, penalties=np.zeros(50))}, "penalties: expected 50 numbers above 0"),
+        ({"question": asked(51)}, r"found shape \(51,\)"),
         ({"question": asked(3)}, r"found shape \(3,\)"),
     ],
 )

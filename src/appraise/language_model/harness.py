@@ -44,6 +44,10 @@ def accuracies(
 ) -> dict[str, Accuracy]:
     """lm-eval's accuracy on each component, from likelihoods already computed. Offline.
 
+    Args:
+        items: with choices.
+        found: the likelihoods of each item's choices.
+
     Raises:
         ModelError: lm-eval gives no result.
     """
@@ -97,7 +101,6 @@ def _accuracy(samples: Sequence[Mapping[str, Any]]) -> Accuracy:
 def _write_task(folder: Path, component: str, items: Sequence[Item]) -> str:
     """The items as JSON lines and a task over them, in the words that training used."""
     name = f"{_PREFIX}{component}"
-    chosen = all(item.choices for item in items)
     with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for item in items:
             row = {"asked": item.asked, "answers": item.answers, "gold": item.gold}
@@ -111,7 +114,7 @@ def _write_task(folder: Path, component: str, items: Sequence[Item]) -> str:
         "test_split": "test",
         "doc_to_text": "asked",
         "target_delimiter": "",
-        **(kind if chosen else {"output_type": "loglikelihood", "doc_to_target": "answer"}),
+        **kind,
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
     }
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")

@@ -11,8 +11,7 @@ class Accuracy:
     """The share of items that were answered rightly.
 
     Attributes:
-        accuracy: With choices: the likeliest choice is the answer; without: greedy decoding gives
-            the completion.
+        accuracy: how often the likeliest choice is the answer.
         stderr: its standard error.
         correct: for each item whether it was answered rightly, in the items' order.
     """

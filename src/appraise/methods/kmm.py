@@ -1,13 +1,13 @@
-"""Kernel mean matching: w = argmin ½wᵀKw − cᵀw + λ Σ p_i|w_i| over w ≥ 0, certified.
+"""Kernel mean matching: w = argmin ½wᵀKw − cᵀw + λ Σ |w_i| over w ≥ 0, certified.
 
-(arXiv 2605.16704, Eq. 31.) λ is chosen relative to the λ at which nothing has a weight, by a number
-of datasets, or by a budget. Penalties p_i are 1 (the paper's) or the price over the mean price.
-Weights may be capped, for a dataset or an owner, and made to add up to one.
+(arXiv 2605.16704, Eq. 31.) λ is a part of the target's squared norm, or of the λ at which nothing
+has a weight, or follows from a number of datasets. Weights may be capped, for a dataset or an
+owner, and made to add up to one.
 
-Also, for each dataset: what covers it (why not), its walk-away price, its value, its weight in the
-signed program (below 0: harmful), where it enters and leaves the mix as λ falls, its family (those
-that cannot be told apart), and intervals and ranks by resampling the sketches' rows; for each owner
-what nobody else offers.
+Also, for each dataset: what covers it, its value, its weight in the signed program (below 0:
+harmful), where it enters and leaves the mix as λ falls, its family (those that cannot be told
+apart), and intervals and ranks by resampling the sketches' rows; for each owner what nobody else
+offers.
 """
 
 from __future__ import annotations
@@ -43,20 +43,18 @@ class Kmm:
     def value(self, evidence: Evidence, settings: Section | None) -> Valued:
         """Solve, explain, resample."""
         assert isinstance(settings, KmmWeightsParams)  # the section is ours
-        question = question_of(settings, evidence.ids, evidence.prices, evidence.owners)
+        question = question_of(settings, evidence.ids, evidence.owners)
         weighing = weigh(evidence.K, evidence.c, evidence.tau, question, evidence.kernel)
         draws = _resampled(evidence, question, weighing)
         related = _related(evidence, question, weighing, settings.family_cosine)
-        pool, ids = OnOffer(evidence.ids, evidence.owners, question), tuple(evidence.ids)
+        pool, ids = OnOffer(evidence.ids, evidence.owners), tuple(evidence.ids)
         rows = [len(table) for table in evidence.sketches.rows]
         confidence = evidence.resampling.confidence
         return Valued(
             weights_table(pool, rows, weighing, draws, related, evidence.cosines, confidence),
-            Resamples(draws.weights, ids, draws.chosen, draws.signed_weights),
+            Resamples(draws.weights, ids, draws.signed_weights),
             Proof(
-                ProgramCertificate.stated(
-                    weighing, settings.rule, _limits(settings), question.scale
-                ),
+                ProgramCertificate.stated(weighing, settings.rule, _limits(settings)),
                 PathKnots(weighing.path.lambdas, weighing.path.weights, ids),
                 entries_table(weighing.path, evidence.ids),
                 owners_table(pool, weighing, related),
@@ -71,7 +69,7 @@ def _resampled(evidence: Evidence, question: Question, weighing: Weighing) -> Bo
         evidence.sketches.rows,
         evidence.sketches.target,
         question,
-        relative_lambda=weighing.lam.relative,
+        lam=weighing.lam,
         normalize=evidence.normalize,
         resamples=resampling.resamples,
         confidence=resampling.confidence,

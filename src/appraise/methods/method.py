@@ -59,12 +59,11 @@ class Sketches:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a method may look at: n datasets and one target.
+    """What a method may look at: n datasets and one target, and no prices.
 
     Attributes:
         ids: the datasets, in the order of the kernel.
         owners: who offers each.
-        prices: (n,) money.
         K: (n, n) inner products of the datasets' mean gradients.
         c: (n,) with the target's.
         tau: the target's squared norm.
@@ -81,7 +80,6 @@ class Evidence:
 
     ids: list[str]
     owners: list[str]
-    prices: Floats
     K: Floats
     c: Floats
     tau: float

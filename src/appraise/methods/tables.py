@@ -14,7 +14,6 @@ from appraise.methods.method import Evidence
 from appraise.numerics.families import Families
 from appraise.numerics.kernel import Floats
 from appraise.numerics.path import Path, stays
-from appraise.numerics.question import Question
 from appraise.numerics.stability import mean_weights, rank_intervals
 from appraise.numerics.uncertainty import Bootstrap
 from appraise.numerics.valuation import Weighing
@@ -23,31 +22,15 @@ from appraise.records.values import EntriesTable, OwnersTable, WeightsTable
 
 @dataclass(frozen=True)
 class OnOffer:
-    """What is offered to a target, and what is asked of it.
+    """What is offered to a target.
 
     Attributes:
         ids: the datasets, in the order of the kernel.
         owners: who offers each.
-        question: about these datasets, with their prices.
     """
 
     ids: list[str]
     owners: list[str]
-    question: Question
-
-    @property
-    def prices(self) -> Floats | None:
-        """(n,) money."""
-        return self.question.prices
-
-    @property
-    def scale(self) -> float | None:
-        """Money for one unit of penalty; None where the penalty has nothing to do with money."""
-        return self.question.scale
-
-    def money(self, objective: float, lam: float) -> float:
-        """What λ pays for a drop of the objective: λ units of it are one unit of penalty."""
-        return math.nan if self.scale is None or lam == 0 else objective * self.scale / lam
 
 
 def weights_table(
@@ -57,7 +40,7 @@ def weights_table(
     """With all that the program says; without resamples an interval is the weight itself."""
 
     weights, signed = weighing.solution.weights, weighing.signed.weights
-    lam, found = weighing.solution.lam, weighing.explanations
+    found = weighing.explanations
     best, worst = rank_intervals(draws.weights, confidence)
 
     def or_point(ends: Floats, point: Floats) -> Floats:
@@ -67,15 +50,13 @@ def weights_table(
         "id": pool.ids,
         "owner": pool.owners,
         "rows": rows,
-        "price": pool.prices,
-        "penalty": pool.question.penalties,
         "weight": weights,
         "low": or_point(draws.low, weights),
         "high": or_point(draws.high, weights),
         "mean_weight": or_point(mean_weights(draws.weights), weights),
         "best_rank": best,
         "worst_rank": worst,
-        "chosen_probability": or_point(draws.chosen_probability, (weights > 0).astype(float)),
+        "weight_probability": or_point(draws.weight_probability, (weights > 0).astype(float)),
         "signed_weight": signed,
         "signed_low": or_point(draws.signed_low, signed),
         "signed_high": or_point(draws.signed_high, signed),
@@ -83,10 +64,7 @@ def weights_table(
         "cosine": cosines,
         "margin": [one.margin for one in found],
         "threshold": [one.threshold for one in found],
-        "walk_away": [one.walk_away for one in found],
-        "walk_away_price": [one.walk_away * (pool.scale or math.nan) for one in found],
         "value": [one.value for one in found],
-        "value_in_money": [pool.money(one.value, lam) for one in found],
         "family": [pool.ids[first] for first in families.first],
         "family_weight": [families.by_first[first][0] for first in families.first],
         "family_value": [families.by_first[first][1] for first in families.first],
@@ -112,7 +90,6 @@ def scores_table(
         "id": evidence.ids,
         "owner": evidence.owners,
         "rows": [len(table) for table in evidence.sketches.rows],
-        "price": evidence.prices,
         "weight": scores,
         "alignment": evidence.c,
         "cosine": evidence.cosines,
@@ -158,8 +135,5 @@ def owners_table(pool: OnOffer, weighing: Weighing, families: Families) -> Owner
         "datasets": [json.dumps(offered[owner]) for owner in order],
         "weight": [math.fsum(weight[name] for name in offered[owner]) for owner in order],
         "value": [values.get(owner, 0.0) for owner in order],
-        "value_in_money": [
-            pool.money(values.get(owner, 0.0), weighing.solution.lam) for owner in order
-        ],
     }
     return OwnersTable(pd.DataFrame(columns))

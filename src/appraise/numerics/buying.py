@@ -19,7 +19,7 @@ from appraise.errors import ParamsError
 from appraise.numerics.kernel import Floats
 from appraise.numerics.lots import Lots, lots_of
 
-Refusal = Literal["ineligible", "no_score", "beyond_k", "over_budget", "excluded"]
+Refusal = Literal["ineligible", "no_score", "beyond_k", "over_budget", "too_dear", "excluded"]
 _ROUNDING = 1e-12  # of the budget: a sum of prices that exceeds it by less is within it
 
 
@@ -32,15 +32,19 @@ class BuyerLimits:
         lots: what is sold together, what excludes what, what is barred.
         k: how many datasets at most; None for no limit.
         budget: how much money at most; None for no limit.
+        exchange_rate: how much money it would be worth to match the whole target; None where the
+            buyer did not say.
 
     Raises:
-        ParamsError: a price, k or budget is out of range, or the lots are of other datasets.
+        ParamsError: a price, k, budget or exchange rate is out of range, or the lots are of other
+            datasets.
     """
 
     prices: Floats
     lots: Lots
     k: int | None = None
     budget: float | None = None
+    exchange_rate: float | None = None
 
     def __post_init__(self) -> None:
         n = sum(map(len, self.lots.members))
@@ -50,10 +54,16 @@ class BuyerLimits:
                 f"{self.prices.shape}; give a price for every dataset that is sold"
             )
         _check_prices(self.prices, ())
-        if (self.k is not None and self.k < 1) or (self.budget is not None and not self.budget > 0):
+        rate = self.exchange_rate
+        if (
+            (self.k is not None and self.k < 1)
+            or (self.budget is not None and not self.budget >= 0)
+            or (rate is not None and not (math.isfinite(rate) and rate > 0))
+        ):
             raise ParamsError(
-                f"the buyer's limits: expected k ≥ 1 and a budget above 0 (or none), found "
-                f"k = {self.k} and budget = {self.budget}; raise them, or leave them out"
+                f"the buyer's limits: expected k ≥ 1, a budget of at least 0 and an exchange rate "
+                f"above 0 (or none of them), found k = {self.k}, budget = {self.budget} and "
+                f"exchange rate = {rate}; correct them, or leave them out"
             )
 
     @property
@@ -72,6 +82,10 @@ class BuyerLimits:
         """Money for each lot."""
         return tuple(self.lots.price(lot, self.prices) for lot in range(len(self.lots.members)))
 
+    def worth(self, part: float) -> float:
+        """Money that matching this part of the target is worth; infinity where nobody said."""
+        return math.inf if self.exchange_rate is None else self.exchange_rate * part
+
     def basket(self, taken: Iterable[int] = ()) -> Basket:
         """A basket with these lots in it, whether they fit or not."""
         basket = Basket(self)
@@ -89,10 +103,15 @@ class BuyerLimits:
         """The same limits at other prices (n,)."""
         return replace(self, prices=prices)
 
+    def without(self, i: int) -> BuyerLimits:
+        """The same limits for a buyer who may not have dataset i, nor what is sold with it."""
+        lot = next(lot for lot, members in enumerate(self.lots.members) if i in members)
+        return replace(self, lots=replace(self.lots, barred=self.lots.barred | {lot}))
+
     def lifted(self) -> BuyerLimits:
-        """Without k, budget and exclusions; what is barred stays barred."""
+        """Without k, budget, exchange rate and exclusions; what is barred stays barred."""
         sold = replace(self.lots, excludes=frozenset[tuple[int, int]]())
-        return replace(self, lots=sold, k=None, budget=None)
+        return replace(self, lots=sold, k=None, budget=None, exchange_rate=None)
 
 
 @dataclass(frozen=True)
@@ -155,6 +174,7 @@ def buyer_limits(
     *,
     k: int | None = None,
     budget: float | None = None,
+    exchange_rate: float | None = None,
     lots: Lots | None = None,
     ids: Sequence[str] = (),
 ) -> BuyerLimits:
@@ -165,15 +185,16 @@ def buyer_limits(
         prices: (n,) ≥ 0; None for 0.
         k: how many datasets at most.
         budget: how much money at most.
+        exchange_rate: how much money it would be worth to match the whole target.
         lots: what is sold together; None for each dataset by itself.
         ids: (n,) names of the datasets, for messages.
 
     Raises:
-        ParamsError: prices, k or budget are out of range.
+        ParamsError: prices, k, budget or exchange rate are out of range.
     """
     money = np.zeros(n) if prices is None else np.asarray(prices, dtype=np.float64)
     _check_prices(money, ids)
-    return BuyerLimits(money, lots or lots_of(n), k, budget)
+    return BuyerLimits(money, lots or lots_of(n), k, budget, exchange_rate)
 
 
 def _check_prices(prices: Floats, ids: Sequence[str]) -> None:

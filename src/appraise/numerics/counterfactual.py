@@ -1,28 +1,28 @@
 """What would have to change: sets at other budgets, and what would get a refused dataset bought.
 
-A policy that takes lots in the order of their scores is asked again: at other prices, with more
-places, with more money. Nothing of its rule is repeated here. Where its values are the optimum of
-a convex program, that program also says how much each set serves the target, and what the values
-would be at another price; where there is none, a price matters by what can be afforded.
+A policy is asked again: at other prices, with more places, with more money. Nothing of its rule is
+repeated here. Frontiers are right for every policy that buys the same set at all budgets between
+what the set costs and what it was given, prices for every one that does not give a dataset up when
+it becomes cheaper: the best of all sets, and lots in the order of their scores.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from appraise.numerics.branch_and_bound import EQUAL
 from appraise.numerics.buying import BuyerLimits
-from appraise.numerics.optimum import optimum
-from appraise.numerics.program import Program
+from appraise.numerics.kernel import Floats
 from appraise.numerics.selection import Choose, Given, Purchase
 from appraise.numerics.subsets import refit
 
-_MOST_POINTS = 500
-_CHEAPEST = 0.01  # of its price: who is not bought for so little is not bought at any price
-_HALVINGS = 8  # a price is found to 1/256 of what was asked
+_MOST_POINTS = 100
+_MOST_STEPS = 60  # to a price
+_HAIR = 4e-9  # of a sum of money: less than that is no difference
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Point:
     """What a budget buys.
 
     Attributes:
-        budget: the smallest that buys just this.
+        budget: the smallest that buys just this: what it costs.
         chosen: indices.
         cost: sum of their prices.
         objective: f of the set with weights of its own (see `subsets`), less is better; None
@@ -50,52 +50,25 @@ def frontier(choose: Choose, given: Given) -> tuple[Point, ...]:
     """All sets that some budget buys, from none to all the money that could be spent.
 
     Args:
-        choose: of a policy that takes lots in the order of their scores.
+        choose: a policy's.
         given: what it chooses from; the budget in it plays no part.
     """
-
-    def within(budget: float) -> Purchase:
-        return choose(replace(given, limits=replace(given.limits, budget=budget)))
-
-    prices = given.limits.prices
-    purchase = within(1e-9 * float(prices.max(initial=1.0)))  # what costs nothing
-    points = [_point(given, 0.0, purchase)]
-    budget = _next_budget(purchase, given.limits)
-    while budget is not None and len(points) < _MOST_POINTS:
-        purchase = within(budget)
-        if set(purchase.chosen) != set(points[-1].chosen):
-            points.append(_point(given, budget, purchase))
-        budget = _next_budget(purchase, given.limits)
-    return tuple(points)
+    points, budget = list[Point](), math.inf
+    while len(points) < _MOST_POINTS and budget >= 0:
+        limits = replace(given.limits, budget=None if math.isinf(budget) else budget)
+        purchase = choose(replace(given, limits=limits))
+        points.append(_point(given, purchase))
+        budget = purchase.cost * (1 - _HAIR) if purchase.cost > 0 else -1.0
+    return tuple(reversed(points))
 
 
-def _point(given: Given, budget: float, purchase: Purchase) -> Point:
+def _point(given: Given, purchase: Purchase) -> Point:
     program, objective, matched = given.program, None, None
     if program is not None and given.lam is not None:
         objective, weights = refit(program, given.lam, sorted(purchase.chosen))
         missed = program.tau - 2 * program.c @ weights + weights @ program.K @ weights
         matched = 1 - float(missed) / program.tau
-    return Point(budget, purchase.chosen, purchase.cost, objective, matched)
-
-
-def _next_budget(purchase: Purchase, limits: BuyerLimits) -> float | None:
-    """The smallest larger budget that buys something else: one that is skipped becomes payable."""
-    spent, needed = 0.0, math.inf
-    for lot in _together(purchase):
-        price = float(limits.prices[list(lot)].sum())
-        if purchase.reasons[lot[0]] == "chosen":
-            spent += price
-        elif purchase.reasons[lot[0]] == "over_budget":
-            needed = min(needed, spent + price)
-    return None if math.isinf(needed) else needed
-
-
-def _together(purchase: Purchase) -> list[tuple[int, ...]]:
-    """What is bought whole, in the order of the ranking."""
-    if purchase.lots is None:
-        return [(i,) for i in purchase.ranking]
-    lot_of = {i: lot for lot in purchase.lots for i in lot}
-    return list(dict.fromkeys(lot_of[i] for i in purchase.ranking))
+    return Point(purchase.cost, purchase.chosen, purchase.cost, objective, matched)
 
 
 def shadow_prices(points: Sequence[Point], limits: BuyerLimits) -> tuple[float, float] | None:
@@ -115,7 +88,7 @@ def shadow_prices(points: Sequence[Point], limits: BuyerLimits) -> tuple[float, 
     objectives = [point.objective for point in points if point.objective is not None]
     if len(objectives) < len(points):
         return None
-    now = max(j for j, point in enumerate(points) if point.budget <= limits.ceiling)
+    now = max((j for j, point in enumerate(points) if point.budget <= limits.ceiling), default=0)
     more = less = 0.0
     if now + 1 < len(points) and limits.budget is not None:
         drop = objectives[now] - objectives[now + 1]
@@ -124,6 +97,69 @@ def shadow_prices(points: Sequence[Point], limits: BuyerLimits) -> tuple[float, 
         rise = objectives[now - 1] - objectives[now]
         less = rise / (points[now].budget - points[now - 1].budget)
     return more, less
+
+
+def walk_away_price(choose: Choose, given: Given, i: int) -> float | None:
+    """The price up to which a policy buys dataset i, all else as it is.
+
+    While its price rises a set with i stays what is bought until it cannot be paid, or until the
+    best set without i is as good and costs no more. Where that is the end, it is the answer; where
+    another set with i is bought beyond, it is asked again; and where a policy does not choose by
+    sets, the price is found by bisection.
+
+    Args:
+        choose: a policy's.
+        given: what it chooses from.
+        i: the dataset.
+
+    Returns:
+        Money; None where it is bought at no price. Infinity where no price keeps it from being
+        bought, as neither a budget nor an exchange rate binds the policy.
+    """
+    limits = given.limits
+    ends = [end for end in (limits.budget, limits.exchange_rate) if end is not None]
+    low = float(limits.prices[i]) if i in choose(given).chosen else 0.0
+    high = max([low, *ends])
+    hair = _HAIR * max(1.0, high)
+    if i not in _at_price(choose, given, i, low).chosen:
+        return None
+    if not ends or i in _at_price(choose, given, i, high + hair).chosen:
+        return math.inf
+    for _ in range(_MOST_STEPS):
+        guess = _end(choose, given, i, low)
+        if not low <= guess < high:
+            guess = (low + high) / 2
+        if i in _at_price(choose, given, i, guess + hair).chosen:
+            low = guess + hair
+        elif guess <= low or i in _at_price(choose, given, i, guess - hair).chosen:
+            return guess
+        else:
+            high = guess - hair
+        if high - low <= hair:
+            break
+    return low
+
+
+def _at_price(choose: Choose, given: Given, i: int, price: float) -> Purchase:
+    prices = given.limits.prices.copy()
+    prices[i] = price
+    return choose(replace(given, limits=given.limits.at(prices)))
+
+
+def _end(choose: Choose, given: Given, i: int, price: float) -> float:
+    """The price up to which the set that is bought at this price is bought."""
+    limits, purchase = given.limits, _at_price(choose, given, i, price)
+    paid = math.inf if limits.budget is None else limits.budget - (purchase.cost - price)
+    if purchase.proof is None or given.program is None:
+        return paid
+    other = choose(replace(given, limits=limits.without(i)))
+    assert other.proof is not None  # of the same policy
+    better = (other.proof.objective - purchase.proof.objective) / (0.5 * given.program.tau)
+    if limits.exchange_rate is not None:
+        return min(paid, price + limits.exchange_rate * better)
+    if abs(better) > EQUAL:
+        return paid
+    return min(paid, price + other.cost - purchase.cost)  # of two equal sets the cheaper
 
 
 @dataclass(frozen=True)
@@ -143,27 +179,22 @@ class Change:
     budget: float | None
 
 
-def changes(
-    choose: Choose,
-    given: Given,
-    points: Sequence[Point] = (),
-    penalty_scale: float | None = None,
-) -> tuple[Change, ...]:
+def changes(choose: Choose, given: Given, points: Sequence[Point] = ()) -> tuple[Change, ...]:
     """For every dataset that is not bought, what would have to change.
 
     Args:
-        choose: of a policy that takes lots in the order of their scores.
-        given: what it chose from; λ is held fixed as a sum of money.
+        choose: a policy's.
+        given: what it chose from.
         points: of `frontier`, to look budgets up in.
-        penalty_scale: money for one unit of the program's penalty; None where penalties do not
-            follow prices, or there is no program.
     """
     bought = set(choose(given).chosen)
     refused = [i for i in range(len(given.ids)) if i not in bought]
     budget = math.inf if given.limits.budget is None else given.limits.budget
     needed = {i: p.budget for p in reversed(points) if p.budget > budget for i in p.chosen}
-    places, pricing = _places(choose, given), _Pricing(choose, given, penalty_scale)
-    return tuple(Change(i, pricing.largest(i), places.get(i), needed.get(i)) for i in refused)
+    places = _places(choose, given)
+    priced = given.limits.budget is not None or given.limits.exchange_rate is not None
+    prices = {i: walk_away_price(choose, given, i) if priced else None for i in refused}
+    return tuple(Change(i, prices[i], places.get(i), needed.get(i)) for i in refused)
 
 
 def _places(choose: Choose, given: Given) -> dict[int, int]:
@@ -180,49 +211,16 @@ def _places(choose: Choose, given: Given) -> dict[int, int]:
     return smallest
 
 
-class _Pricing:
-    """What is bought where one dataset has another price."""
+def bought_probability(choose: Choose, givens: Iterable[Given], resamples: int, n: int) -> Floats:
+    """How often a policy buys each dataset (n,), as a part of all resamples.
 
-    def __init__(self, choose: Choose, given: Given, penalty_scale: float | None) -> None:
-        self.choose, self.given = choose, given
-        self.program = given.program if penalty_scale is not None else None
-        self.scale = penalty_scale or 1.0
-        values = np.zeros(len(given.ids)) if given.values is None else given.values
-        self.may_gain = np.ones(len(given.ids), dtype=bool)
-        if self.program is not None and not _has_total(self.program):
-            # else it has no weight at a price of 0 either, and the optimum stays what it is
-            self.may_gain = (self.program.margins(values) > 0) | (values > 0)
-
-    def largest(self, i: int) -> float | None:
-        """The largest price below its own at which dataset i is bought, by bisection."""
-        high = float(self.given.limits.prices[i])
-        low = _CHEAPEST * high
-        if not low > 0 or not self._is_bought(i, low):
-            return None
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._is_bought(i, middle) else (low, middle)
-        return low
-
-    def _is_bought(self, i: int, price: float) -> bool:
-        given = self.given
-        prices = given.limits.prices.copy()
-        prices[i] = price
-        asked = replace(given, limits=given.limits.at(prices))
-        if self.program is not None and given.lam is not None:
-            asked = self._revalued(asked, self.program, given.lam, i, price)
-        return i in self.choose(asked).chosen
-
-    def _revalued(self, asked: Given, program: Program, lam: float, i: int, price: float) -> Given:
-        """With the values that the program gives where dataset i has this price."""
-        penalties = program.penalties.copy()
-        penalties[i] = price / self.scale
-        priced, values = program.priced(penalties), asked.values
-        if self.may_gain[i]:
-            values, _ = optimum(priced, lam, values)
-        return replace(asked, program=priced, values=values)
-
-
-def _has_total(program: Program) -> bool:
-    """Whether weights add up to a fixed sum, whose price may make up for a negative margin."""
-    return program.limits is not None and program.limits.total is not None
+    Args:
+        choose: a policy's.
+        givens: what it would choose from, in each resample.
+        resamples: how many there are.
+        n: how many datasets.
+    """
+    times = np.zeros(n)
+    for given in givens:
+        times[list(choose(given).chosen)] += 1
+    return times / resamples

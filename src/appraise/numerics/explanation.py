@@ -1,4 +1,4 @@
-"""What the weights say to a buyer: why not, walk-away price, value, of a dataset and of a seller.
+"""What the weights say: what covers what, and the value of a dataset and of a seller.
 
 All follow from the optimality conditions: for every dataset
 c_i = Σ_j K_ij w_j + γw_i + m_i with m_i = λp_i where w_i > 0 and m_i ≤ λp_i where w_i = 0.
@@ -18,7 +18,7 @@ from appraise.numerics.kmm import Solution
 from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, optimality
 
-NEAR = 0.01  # within 1 % of its walk-away price, a dataset's choice hangs on a hair
+NEAR = 0.01  # within 1 % of its threshold, whether a dataset has a weight hangs on a hair
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,9 @@ class Explanation:
             amount first; amounts K_ij w_j (+ γw_i for itself) add up to alignment − margin.
         margin: m_i, what the chosen datasets leave of the alignment.
         threshold: λp_i, and what binding limits add; a margin below it earns no weight.
-        walk_away: the penalty p_i above which the dataset would not be chosen,
-            max(m_i, 0)/λ (|m_i|/λ if signed) with the others' weights at the optimum without i.
-            In units of p: times the penalty scale it is money.
         value: by how much the optimum is worse without i, in units of the objective, ≥ 0.
-        near_threshold: p_i is within 1 % of `walk_away`: a small change would flip the choice.
+        near_threshold: what the optimum without i leaves of its alignment is within 1 % of λp_i: a
+            small change would give it a weight, or take it.
     """
 
     index: int
@@ -46,7 +44,6 @@ class Explanation:
     covered_by: tuple[tuple[int, float], ...]
     margin: float
     threshold: float
-    walk_away: float
     value: float
     near_threshold: bool
 
@@ -74,8 +71,7 @@ def _explain_one(program: Program, solution: Solution, i: int, threshold: float)
     if w[i] != 0:
         outside, value = _leave_one_out(program, solution, i)
     pull = max(outside, 0.0) if program.nonnegative else abs(outside)
-    walk_away = pull / lam if lam > 0 else 0.0
-    penalty = float(program.penalties[i])
+    own = lam * float(program.penalties[i])
     return Explanation(
         index=i,
         weight=float(w[i]),
@@ -83,9 +79,8 @@ def _explain_one(program: Program, solution: Solution, i: int, threshold: float)
         covered_by=tuple(pairs),
         margin=margin,
         threshold=threshold,
-        walk_away=walk_away,
         value=value,
-        near_threshold=abs(walk_away - penalty) <= NEAR * penalty,
+        near_threshold=abs(pull - own) <= NEAR * own,
     )
 
 

@@ -165,7 +165,7 @@ def value_families(
         keys: for each dataset what its rows are ordered by.
         owners: (n,) who offers each.
         question: about the n datasets; families are valued without its limits.
-        lam: of the datasets' own solution: families take the same part of their λ_max.
+        lam: of the datasets' own solution: families take theirs by the same rule.
         normalize: as in G.
 
     Raises:
@@ -181,9 +181,9 @@ def value_families(
             preview, _ = merged_preview([rows[i] for i in theirs], [keys[i] for i in theirs], size)
             means[place] = mean_gradient(preview, normalize)
     K, c = inner_products(means, means), inner_products(means, target[None])[:, 0]
-    asked = question.merged(members)
+    asked = question.of_groups(len(members))
     program = asked.program(K, c, float(target @ target))
-    solution = solve_program(program, lam.relative * program.lambda_max(), asked.tolerance)
+    solution = solve_program(program, lam.of(program.tau, program.lambda_max()), asked.tolerance)
     each = cluster_values(program, solution, [str(head) for head in heads])
     sole = [_sole_owner(several, owners) for several in members]
     by_owner = tuple(one for one in cluster_values(program, solution, sole) if one.name)

@@ -170,7 +170,7 @@ def first_copies(
     same = (K[asked] == own) & (diagonal == own)
     if priced is not None:
         same &= priced == priced[asked][:, None]
-    return np.asarray(same.argmax(axis=1))
+    return np.asarray(same.argmax(axis=1)) if len(K) else np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)

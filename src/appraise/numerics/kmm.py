@@ -1,17 +1,13 @@
 """Kernel mean matching: w = argmin ½wᵀKw − cᵀw + λ Σ p_i|w_i| + (γ/2)‖w‖², with its certificate.
 
-(arXiv 2605.16704, Eq. 31, with prices and a ridge.) The letters are those of
+(arXiv 2605.16704, Eq. 31, with a ridge.) The letters are those of
 `appraise.numerics.program`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 from appraise.errors import SolverError
 from appraise.numerics.kernel import Floats, condition, extreme_eigenvalues
@@ -93,24 +89,6 @@ class Solution:
             "dual_residual": self.run.dual_residual,
             "tolerance": self.tolerance,
         }
-
-
-def price_penalties(prices: ArrayLike, names: Sequence[str] | None = None) -> tuple[Floats, float]:
-    """Penalties p_i = price_i / mean price, and the mean price (the scale back to money).
-
-    Raises:
-        SolverError: a price is not a finite number above 0.
-    """
-    money = np.asarray(prices, dtype=np.float64)
-    wrong = np.flatnonzero(~(np.isfinite(money) & (money > 0)))
-    if len(wrong):
-        name = names[wrong[0]] if names is not None else f"dataset {wrong[0]}"
-        raise SolverError(
-            f"price of {name}: expected a number above 0 because the penalty follows the price, "
-            f"found {money[wrong[0]]:g}; correct the price or use the uniform penalty"
-        )
-    scale = math.fsum(money) / len(money)
-    return money / scale, scale
 
 
 def solve_program(

@@ -167,8 +167,8 @@ def pool_program(
         )
     if p.shape != (n,) or not np.isfinite(p).all() or (p <= 0).any():
         raise SolverError(
-            f"penalties: expected {n} numbers above 0, found shape {p.shape}; "
-            "a dataset without a price needs the uniform penalty"
+            f"question: expected one about {n} datasets, found one about {len(p)}; ask about all "
+            "that are in the pool"
         )
     limits = question.limits if nonnegative else None
     c = pool.products(target)

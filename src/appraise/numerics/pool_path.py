@@ -64,7 +64,7 @@ def proven_lambda(program: PoolProgram, question: Question, batch: int = BATCH) 
     terms = program.terms
     top = terms.lambda_max()
     if top == 0:
-        return ProvenLambda(question.rule.at(0.0, 0.0), NONE, NONE, 0)
+        return ProvenLambda(question.rule.at(0.0, 0.0, terms.tau), NONE, NONE, 0)
     order = np.argsort(-terms.pull(terms.c) / terms.penalties, kind="stable")[:batch]
     working = np.unique(program.firsts(order))
     rows = program.pool.rows(working)
@@ -72,12 +72,11 @@ def proven_lambda(program: PoolProgram, question: Question, batch: int = BATCH) 
     for rounds in range(1, _MOST_ROUNDS + 1):
         part = Program(K, terms.c[working], terms.tau, terms.penalties[working], terms.ridge)
         path = path_of(part)
-        prices = None if question.prices is None else question.prices[working]
-        last, beyond = question.rule.knot(path, prices)
+        last, beyond = question.rule.knot(path, terms.tau)
         lambdas, weights = _down_to(part, path, last, beyond)
         nearest, new = _entering(program, part, working, rows, lambdas, weights, batch)
         if not len(new):
-            lam = question.rule.at(float(path.lambdas[last]), top)
+            lam = question.rule.at(float(path.lambdas[last]), top, terms.tau)
             ever = (path.weights[: last + 2] != 0).any(axis=0)
             support = working[path.weights[last] != 0]
             return ProvenLambda(lam, np.union1d(nearest, working[ever]), np.sort(support), rounds)
@@ -87,7 +86,7 @@ def proven_lambda(program: PoolProgram, question: Question, batch: int = BATCH) 
         working, rows = np.concatenate([working, new]), np.concatenate([rows, fresh])
     raise SolverError(
         f"expected a path over all datasets after {_MOST_ROUNDS} rounds, found that others still "
-        "enter it; choose lambda as a part of lambda_max"
+        "enter it; choose lambda as a part of the target"
     )
 
 
@@ -105,7 +104,7 @@ def _down_to(part: Program, path: Path, last: int, beyond: bool) -> tuple[Floats
         raise SolverError(
             f"lambda cannot be proven: expected a path that is exact down to "
             f"{path.lambdas[last] / top:.3g} of lambda_max, found that rounding decides there; ask "
-            "for a smaller number or budget, or choose lambda as a part of lambda_max"
+            "for a smaller number, or choose lambda as a part of the target"
         )
     checked = path.lambdas[: last + 1] >= _BOTTOM * top
     lambdas, weights = path.lambdas[: last + 1][checked], path.weights[: last + 1][checked]

@@ -141,7 +141,7 @@ def checked_program(
         i = int(p.argmin())
         raise SolverError(
             f"penalties: expected numbers above 0, found {p[i]:g} for dataset {i}; "
-            "a dataset without a price needs the uniform penalty"
+            "1 for each is the paper's"
         )
     if not (math.isfinite(tau) and tau > 0):
         raise SolverError(

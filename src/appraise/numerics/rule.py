@@ -1,19 +1,16 @@
-"""How λ is chosen: relative to λ_max, by a number of datasets, or by a budget."""
+"""How λ is chosen: in units of the target, relative to λ_max, or by a number of datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from appraise.errors import ParamsError
-from appraise.numerics.kernel import Floats
 from appraise.numerics.path import Path
 
-RuleName = Literal["relative", "number", "budget"]
+RuleName = Literal["absolute", "relative", "number"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +20,23 @@ class Lambda:
     Attributes:
         value: λ, in units of c.
         top: λ_max of the program with w ≥ 0.
-        relative: λ/λ_max, 1 where that is 0: other programs of the same question (signed weights,
-            resamples, families) take the same part of their own λ_max.
+        tau: τ, the target's squared norm.
+        relative: λ/λ_max, 1 where that is 0.
         rule: how it was chosen.
     """
 
     value: float
     top: float
+    tau: float
     relative: float
-    rule: RuleName = "relative"
+    rule: RuleName = "absolute"
+
+    def of(self, tau: float, top: float) -> float:
+        """λ of another program of the same question: signed weights, a resample, families.
+
+        The same part of its target where the rule is absolute, else of its own λ_max.
+        """
+        return self.value / self.tau * tau if self.rule == "absolute" else self.relative * top
 
 
 @dataclass(frozen=True)
@@ -39,28 +44,36 @@ class LambdaRule:
     """How λ is chosen.
 
     Attributes:
-        name: "relative" to λ_max; by "number", so that so many datasets have a weight; by "budget",
-            so that those with a weight can be paid.
-        relative: λ as a part of λ_max, in (0, 1]. It means the same for every pool, and says
-            nothing of how many datasets remain.
+        name: "absolute", λ as a part of τ; "relative", of λ_max; "number", so that so many datasets
+            have a weight.
+        absolute: λ/τ, above 0. With unit gradients it is a cosine: what of its alignment others
+            leave uncovered must exceed it. No dataset changes what is asked of another.
+        relative: λ/λ_max, in (0, 1]. It follows the pool: a dataset that is aligned better than all
+            others raises what is asked of each.
         number: see `lambda_by_number`.
-        budget: money, see `lambda_by_budget`.
     """
 
-    name: RuleName = "relative"
+    name: RuleName = "absolute"
+    absolute: float = 0.05
     relative: float = 0.2
     number: int | None = None
-    budget: float | None = None
 
-    def check(self, priced: bool) -> None:
+    @property
+    def needs_path(self) -> bool:
+        """Whether λ is found on a path."""
+        return self.name == "number"
+
+    def check(self) -> None:
         """The number that the rule needs is there and in range.
-
-        Args:
-            priced: whether prices are known.
 
         Raises:
             ParamsError: it is not.
         """
+        if self.name == "absolute" and not 0 < self.absolute < np.inf:
+            raise ParamsError(
+                f"absolute_lambda: expected a part of the target's squared norm, above 0, found "
+                f"{self.absolute}; 0.05 is a good start"
+            )
         if self.name == "relative" and not 0 < self.relative <= 1:
             raise ParamsError(
                 f"relative_lambda: expected a part of lambda_max, above 0 and at most 1, found "
@@ -68,45 +81,43 @@ class LambdaRule:
             )
         if self.name == "number" and self.number is None:
             raise ParamsError("rule number: expected a number, found none; give one")
-        if self.name == "budget" and (self.budget is None or not priced):
-            raise ParamsError("rule budget: expected a budget and prices, found none; give one")
 
-    def chosen(self, path: Path, prices: Floats | None = None) -> Lambda:
+    def chosen(self, path: Path, tau: float) -> Lambda:
         """λ on this path.
 
         Args:
             path: of the program without limits.
-            prices: (n,) money, for a rule that needs it.
+            tau: τ of its target.
 
         Raises:
             ParamsError: the number that the rule needs is missing or out of range.
         """
-        knot, _ = self.knot(path, prices)
-        return self.at(float(path.lambdas[knot]), float(path.lambdas[0]))
+        knot, _ = self.knot(path, tau)
+        return self.at(float(path.lambdas[knot]), float(path.lambdas[0]), tau)
 
-    def at(self, lam: float, top: float) -> Lambda:
-        """The λ of a knot of a path that begins at `top`; that of the rule itself where it is
-        relative."""
+    def at(self, lam: float, top: float, tau: float) -> Lambda:
+        """The λ of a knot of a path that begins at `top`; that of the rule itself where it needs no
+        path."""
         if self.name == "relative":  # and not what a division makes of it
-            return Lambda(self.relative * top, top, self.relative, self.name)
-        return Lambda(lam, top, lam / top if top > 0 else 1.0, self.name)
+            return Lambda(self.relative * top, top, tau, self.relative, self.name)
+        value = self.absolute * tau if self.name == "absolute" else lam
+        return Lambda(value, top, tau, value / top if top > 0 else 1.0, self.name)
 
-    def knot(self, path: Path, prices: Floats | None = None) -> tuple[int, bool]:
+    def knot(self, path: Path, tau: float) -> tuple[int, bool]:
         """The knot of the path that the rule chooses, and whether the path goes beyond it.
 
-        Where the rule is relative, the last knot above λ. The path goes beyond where the next
+        Where the rule needs no path, the last knot above λ. The path goes beyond where the next
         stretch would break the rule; otherwise it is the path that ends.
 
         Raises:
             ParamsError: as in `chosen`.
         """
-        self.check(prices is not None)
+        self.check()
         if self.name == "number" and self.number is not None:
             return _by_number(path, self.number)
-        if self.name == "budget" and self.budget is not None and prices is not None:
-            return _by_budget(path, prices, self.budget)
-        above = np.flatnonzero(path.lambdas >= self.relative * path.lambdas[0])
-        return int(above[-1]), bool(len(above) < len(path.lambdas))
+        lam = self.at(0.0, float(path.lambdas[0]), tau).value
+        above = np.flatnonzero(path.lambdas >= lam)
+        return max(len(above) - 1, 0), bool(len(above) < len(path.lambdas))
 
 
 def lambda_by_number(path: Path, k: int) -> float:
@@ -121,38 +132,12 @@ def lambda_by_number(path: Path, k: int) -> float:
     return float(path.lambdas[_by_number(path, k)[0]])
 
 
-def lambda_by_budget(path: Path, prices: Floats, budget: float) -> float:
-    """The smallest λ before, on the way down, the datasets with a weight cost more than the budget.
-
-    It misleads where one dear dataset enters early: all behind it in the order, however cheap, are
-    then left out as well.
-
-    Args:
-        prices: (n,) money.
-        budget: money.
-
-    Raises:
-        ParamsError: the budget is not a number above 0.
-    """
-    return float(path.lambdas[_by_budget(path, prices, budget)[0]])
-
-
 def _by_number(path: Path, k: int) -> tuple[int, bool]:
+    """The knot above the first stretch on which too many have a weight; else the path's end."""
     if k < 1:
         raise ParamsError(f"number: expected at least 1 dataset, found {k}; 3 is a good start")
-    return _last_within(path, lambda inside: int(inside.sum()) <= k)
-
-
-def _by_budget(path: Path, prices: Floats, budget: float) -> tuple[int, bool]:
-    if not budget > 0:
-        raise ParamsError(f"budget: expected money above 0, found {budget}; raise the budget")
-    return _last_within(path, lambda inside: float(prices[inside].sum()) <= budget * (1 + 1e-12))
-
-
-def _last_within(path: Path, within: Callable[[NDArray[np.bool_]], bool]) -> tuple[int, bool]:
-    """The knot above the first stretch of the path whose datasets are too many; else its end."""
     inside = path.weights != 0
     for j in range(len(inside) - 1):
-        if not within(inside[j] | inside[j + 1]):
+        if int((inside[j] | inside[j + 1]).sum()) > k:
             return j, True
     return len(inside) - 1, False

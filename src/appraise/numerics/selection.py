@@ -17,7 +17,7 @@ from appraise.errors import ParamsError
 from appraise.numerics.buying import BuyerLimits, Refusal
 from appraise.numerics.kernel import Floats
 from appraise.numerics.program import Program
-from appraise.numerics.subsets import SetRule, Subset
+from appraise.numerics.subsets import MOST_NODES, SetRule, Subset
 
 TIE = 1e-9  # scores closer than this are equal, and the id decides
 Pooling = Literal["sum", "mean"]
@@ -36,7 +36,7 @@ class Given:
         program: the convex program whose optimum the values are; None where there is none.
         lam: its λ; None where there is no program.
         seed: of whatever is drawn.
-        time_limit: seconds for a policy that searches.
+        search_limit: most nodes for a policy that searches.
 
     Raises:
         ParamsError: arrays that do not fit the ids, or numbers that are not finite.
@@ -49,7 +49,7 @@ class Given:
     program: Program | None = None
     lam: float | None = None
     seed: int = 0
-    time_limit: float = 60.0
+    search_limit: int = MOST_NODES
 
     def __post_init__(self) -> None:
         _check(self.ids, "prices", self.limits.prices)
@@ -67,8 +67,8 @@ class Purchase:
         ranking: indices of all datasets, best score first, ties by id.
         scores: (n,) what they were ranked by.
         reasons: for each dataset (by index) "chosen" or the reason that kept it out: "no_score"
-            (no positive score), "beyond_k", "over_budget", "excluded" (by one that was taken),
-            "ineligible" (barred).
+            (no positive score), "beyond_k", "over_budget", "too_dear" (costs more than what it adds
+            is worth), "excluded" (by one that was taken), "ineligible" (barred).
         cost: sum of the prices of the chosen.
         lots: what is bought whole, where anything is bundled; None where each stands alone.
         proof: the set with its objective and bound, where it was chosen for them; else None.
@@ -127,18 +127,18 @@ def select_by_objective(
     lam: float,
     limits: BuyerLimits,
     rule: SetRule,
-    seconds: float = 60.0,
+    search_limit: int = MOST_NODES,
 ) -> Purchase:
     """Take the set whose own optimum is lowest, as far as the rule finds it.
 
     Args:
-        ids: one for each dataset.
+        ids: one for each dataset; of equal sets the first by id is taken.
         program: of all datasets, w ≥ 0; limits on its weights play no part (docs/mathematics.md,
             14).
         lam: λ.
         limits: the buyer's.
         rule: `subsets.forward` or `subsets.best`.
-        seconds: time limit of a mixed-integer program.
+        search_limit: most nodes of a search.
 
     Returns:
         The purchase, whose scores are gains in the objective, with the set and its bound as proof.
@@ -147,7 +147,7 @@ def select_by_objective(
         ParamsError: the program does not fit the ids.
     """
     _check(ids, "alignments", program.c)
-    subset = rule(program, lam, limits, seconds)
+    subset = rule(program, lam, limits, _places(ids), search_limit)
     members, bought = limits.lots.members, set(subset.chosen)
     names = _names(ids, members)
     taken = [lot for lot in range(len(members)) if members[lot][0] in bought]
@@ -155,10 +155,12 @@ def select_by_objective(
     others.sort(key=lambda lot: (-subset.gains[members[lot][0]], names[lot]))
     basket, reasons = limits.basket(taken), list[Reason](["chosen"] * len(ids))
     for lot in others:
-        gain = float(subset.gains[members[lot][0]])
-        refusal = basket.refusal(lot, gain if gain > TIE * program.tau else 0.0)
+        gain = float(subset.gains[members[lot][0]]) / (0.5 * program.tau)
+        refusal = basket.refusal(lot, gain if gain > TIE else 0.0)
         if refusal not in ("ineligible", "no_score") and limits.lots.excluded(lot, taken):
             refusal = "excluded"
+        elif refusal is None and limits.worth(gain) < limits.lot_prices[lot]:
+            refusal = "too_dear"
         for i in members[lot]:
             reasons[i] = refusal or "beyond_k"  # it would fit, but another set is better
     ranking = (*subset.chosen, *(i for lot in others for i in members[lot]))
@@ -172,6 +174,12 @@ def _pooled(scores: Floats, members: Sequence[int], pooling: Pooling) -> float:
         return float(scores[members[0]])
     of_members = scores[list(members)]
     return float(of_members.sum() if pooling == "sum" else of_members.mean())
+
+
+def _places(ids: Sequence[str]) -> list[int]:
+    """The place of each id in their order."""
+    place = {name: at for at, name in enumerate(sorted(ids))}
+    return [place[name] for name in ids]
 
 
 def _names(ids: Sequence[str], members: Sequence[Sequence[int]]) -> list[str]:

@@ -7,29 +7,31 @@ solved again for each candidate set S, with w = 0 outside it:
 
 f falls when S grows, so f of all eligible datasets, the relaxation without k and budget, bounds
 every f(S) from below. Sets are of lots: what is sold together is taken together.
+
+Prices are not in f. They matter to which sets the buyer can pay, and, where the buyer has said what
+matching the whole target would be worth (an exchange rate E), to what is minimised: f(S) with every
+unit of money at f(∅)/E, where f(∅) = τ/2.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from appraise.numerics.active_set import nonnegative_minimum
+from appraise.numerics.branch_and_bound import best_lots
 from appraise.numerics.buying import BuyerLimits
-from appraise.numerics.kernel import Floats
-from appraise.numerics.mixed_integer import best_lots
+from appraise.numerics.kernel import Floats, first_copies
 from appraise.numerics.program import Program
 
-MOST_SUBSETS = 20_000  # of an enumeration, a few seconds; above it a mixed-integer program
+MOST_NODES = 20_000  # of a search
 _NO_GAIN = 1e-12  # of τ: an improvement below it is none
-_CLOSED = 1e-6  # of τ: a gap below it is closed, for a solver that stops there
+_CLOSED = 1e-8  # of τ: a gap below it is closed
 
-Method = Literal["forward", "enumeration", "mixed-integer"]
+Method = Literal["forward", "branch and bound"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Subset:
         weights: (n,) the refit, 0 outside the set.
         gains: (n,) by how much f was lowered by taking a dataset's lot (forward), by how much it
             would rise without it (best); of the others by how much one more of it would lower f.
-        objective: f of the set.
-        bound: no set within k and budget has a lower f.
+        objective: f of the set, and what its price is worth.
+        bound: no set within the buyer's limits has a lower one.
         method: how it was found.
         exact: whether the bound is reached.
     """
@@ -61,25 +63,27 @@ class Subset:
         return self.objective - self.bound
 
 
-# program, λ, the buyer's limits, seconds → a set
-SetRule = Callable[[Program, float, BuyerLimits, float], Subset]
+# program, λ, the buyer's limits, places of the datasets where all else is equal, most nodes → a set
+SetRule = Callable[[Program, float, BuyerLimits, Sequence[int], int], Subset]
 
 
 def forward(
     program: Program,
     lam: float,
     limits: BuyerLimits,
-    seconds: float = 60.0,  # noqa: ARG001 (rules are interchangeable)
+    order: Sequence[int],
+    most_nodes: int = MOST_NODES,  # noqa: ARG001 (rules are interchangeable)
 ) -> Subset:
-    """Take the lot that lowers f most, refit, and again; ties to the first.
+    """Take the lot that lowers f most, less what it costs, refit, and again.
 
     Args:
         program: with w ≥ 0.
         lam: λ.
         limits: the buyer's; what they do not allow beside what was taken is skipped.
-        seconds: not used.
+        order: (n,) place of each dataset; of equal lots the first is taken.
+        most_nodes: not used.
     """
-    sold = limits.lots
+    sold, costs = limits.lots, _costs(program, limits)
     basket, gains, current = limits.basket(), np.zeros(len(program.c)), refit(program, lam, ())[0]
     while True:
         chosen = sold.datasets(basket.taken)
@@ -91,87 +95,91 @@ def forward(
         for lot, drop in gain.items():
             gains[list(sold.members[lot])] = max(0.0, drop)
         allowed = [lot for lot in gain if basket.refusal(lot) is None]
-        best_lot = max(allowed, key=lambda lot: (gain[lot], -lot), default=None)
-        if best_lot is None or gain[best_lot] <= _NO_GAIN * program.tau:
+        place = {lot: min(order[i] for i in sold.members[lot]) for lot in allowed}
+        best_lot = max(allowed, key=lambda lot: (gain[lot] - costs[lot], -place[lot]), default=None)
+        if best_lot is None or gain[best_lot] - costs[best_lot] <= _NO_GAIN * program.tau:
             break
         basket = basket.with_lot(best_lot)
         current -= gain[best_lot]
     objective, weights = refit(program, lam, chosen)
+    objective += float(costs[list(basket.taken)].sum())
     bound = refit(program, lam, range(len(program.c)))[0]
     exact = objective - bound <= _NO_GAIN * program.tau
     return Subset(chosen, weights, gains, objective, bound, "forward", exact)
 
 
-def best(program: Program, lam: float, limits: BuyerLimits, seconds: float = 60.0) -> Subset:
-    """The set with the lowest f of all within the buyer's limits.
+def best(
+    program: Program,
+    lam: float,
+    limits: BuyerLimits,
+    order: Sequence[int],
+    most_nodes: int = MOST_NODES,
+) -> Subset:
+    """The set with the lowest objective of all within the buyer's limits.
 
-    Up to `MOST_SUBSETS` sets are all tried; of sets that are equal to the ninth digit the smallest
-    is taken, then the first. Above, SCIP solves the mixed-integer program; if its time ends before
-    the proof is done, the best set it has is given, with the gap that is left.
+    Of sets that are equal to the ninth digit the one that costs least is taken, then the smallest,
+    then the first. If the search ends before the proof is done, the best set it has is given, with
+    the gap that is left.
 
     Args:
         program: with w ≥ 0.
         lam: λ.
         limits: the buyer's.
-        seconds: time limit of the mixed-integer program.
+        order: (n,) place of each dataset.
+        most_nodes: of the search.
     """
     sold = limits.lots
-    count = sum(math.comb(len(sold.members), size) for size in range(limits.most + 1))
-    if count > MOST_SUBSETS:
-        return _by_mixed_integer(program, lam, limits, seconds)
-    tried = ((refit(program, lam, sold.datasets(lots))[0], lots) for lots in _sets(limits))
-    _, taken = min(tried, key=lambda one: (round(one[0] / program.tau, 9), len(one[1]), one[1]))
-    return _finished(program, lam, limits, taken, None)
-
-
-def _by_mixed_integer(program: Program, lam: float, limits: BuyerLimits, seconds: float) -> Subset:
-    sold, greedy = limits.lots, forward(program, lam, limits)
-    begin = [lot for lot, members in enumerate(sold.members) if members[0] in set(greedy.chosen)]
     d = np.sqrt(np.maximum(np.diag(program.H), np.finfo(float).tiny))
-    unit = d * math.sqrt(program.tau)
-    threshold = lam * program.penalties
-    answer = best_lots(
+    found = best_lots(
         program.H / np.outer(d, d),
-        (program.c - threshold) / unit,
-        threshold / unit,
+        (program.c - lam * program.penalties) / (d * np.sqrt(program.tau)),
+        _costs(program, limits) / program.tau,
         limits,
-        tuple(begin),
-        greedy.weights * d / math.sqrt(program.tau),
-        seconds,
+        _without_copies(program, limits, order),
+        [min(order[i] for i in members) for members in sold.members],
+        most_nodes,
     )
-    taken, f = answer.taken, refit(program, lam, sold.datasets(answer.taken))[0]
-    if greedy.objective < f:
-        taken, f = tuple(begin), greedy.objective
-    proven = max(greedy.bound, program.tau * (0.5 + answer.bound))
-    return _finished(program, lam, limits, taken, min(proven, f))
-
-
-def _finished(
-    program: Program, lam: float, limits: BuyerLimits, taken: Sequence[int], bound: float | None
-) -> Subset:
-    """The set without lots that have no weight, in the order of the weights, with its gains."""
-    sold, n = limits.lots, len(program.c)
-    weights = refit(program, lam, sold.datasets(taken))[1]
-    taken = [lot for lot in taken if weights[list(sold.members[lot])].any()]
-    objective, weights = refit(program, lam, sold.datasets(taken))
-    gains = np.zeros(n)
-    for lot, members in enumerate(sold.members):
-        other = sorted(set(taken) ^ {lot})  # without it, or with it
-        gains[list(members)] = abs(refit(program, lam, sold.datasets(other))[0] - objective)
-    order = sorted(taken, key=lambda lot: (-weights[list(sold.members[lot])].sum(), lot))
-    chosen = sold.datasets(order)
-    if bound is None:
-        return Subset(chosen, weights, gains, objective, objective, "enumeration", True)
+    weights = refit(program, lam, sold.datasets(found.taken))[1]
+    taken = sorted(
+        found.taken,
+        key=lambda lot: (-weights[list(sold.members[lot])].sum(), order[sold.members[lot][0]]),
+    )
+    gains = _gains(program, lam, limits, taken)
+    objective, bound = (program.tau * (0.5 + each) for each in (found.objective, found.bound))
     exact = objective - bound <= _CLOSED * program.tau
-    return Subset(chosen, weights, gains, objective, bound, "mixed-integer", exact)
+    chosen = sold.datasets(taken)
+    return Subset(chosen, weights, gains, objective, bound, "branch and bound", exact)
 
 
-def _sets(limits: BuyerLimits) -> Iterator[tuple[int, ...]]:
-    everything = range(len(limits.lots.members))
-    for count in range(limits.most + 1):
-        for taken in itertools.combinations(everything, count):
-            if limits.allows(taken):
-                yield taken
+def _costs(program: Program, limits: BuyerLimits) -> Floats:
+    """What each lot must lower f by to be worth its price: 0 where nobody said what f is worth."""
+    if limits.exchange_rate is None:
+        return np.zeros(len(limits.lots.members))
+    return 0.5 * program.tau * np.array(limits.lot_prices) / limits.exchange_rate
+
+
+def _without_copies(program: Program, limits: BuyerLimits, order: Sequence[int]) -> list[int]:
+    """Lots that may be taken, less those that add nothing to another one: of datasets that are the
+    same to the bit and sold freely, all but the cheapest."""
+    sold, bound_up = limits.lots, {lot for pair in limits.lots.excludes for lot in pair}
+    cheapest: dict[int, int] = {}
+    open_lots, first = [], first_copies(program.K)
+    lots = [lot for lot in range(len(sold.members)) if lot not in sold.barred]
+    for lot in sorted(lots, key=lambda lot: (limits.lot_prices[lot], order[sold.members[lot][0]])):
+        alone = sold.size(lot) == 1 and lot not in bound_up
+        if not alone or cheapest.setdefault(int(first[sold.members[lot][0]]), lot) == lot:
+            open_lots.append(lot)
+    return sorted(open_lots)
+
+
+def _gains(program: Program, lam: float, limits: BuyerLimits, taken: Sequence[int]) -> Floats:
+    """By how much f (n,) would rise without each lot that is taken, and fall with each other."""
+    sold, gains = limits.lots, np.zeros(len(program.c))
+    now = refit(program, lam, sold.datasets(taken))[0]
+    for lot, members in enumerate(sold.members):
+        other = sorted(set(taken) ^ {lot})
+        gains[list(members)] = abs(refit(program, lam, sold.datasets(other))[0] - now)
+    return gains
 
 
 def refit(program: Program, lam: float, chosen: Sequence[int]) -> tuple[float, Floats]:

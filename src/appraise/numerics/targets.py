@@ -87,7 +87,7 @@ class WorstCase:
 def worst_case(targets: Targets, question: Question) -> WorstCase:
     """Serve the worst served target as well as can be, within the limits.
 
-    λ is a part of λ_max of the equally weighted combination.
+    λ is that of the equally weighted combination.
 
     Args:
         targets: T of them.
@@ -99,14 +99,14 @@ def worst_case(targets: Targets, question: Question) -> WorstCase:
         SolverError: the program is ill-posed, or the gap misses the tolerance.
     """
     rule, tolerance = question.rule, question.tolerance
-    if rule.name != "relative":
+    if rule.needs_path:
         raise ParamsError(
-            f"worst case: expected λ as a part of lambda_max, found the rule {rule.name}; no path "
-            "leads to the worst case on which datasets could be counted"
+            f"worst case: expected an absolute or a relative λ, found the rule {rule.name}; no "
+            "path leads to the worst case on which datasets could be counted"
         )
-    rule.check(False)
+    rule.check()
     even = targets.combined(np.ones(len(targets.C)), question)
-    lam = rule.relative * even.lambda_max()
+    lam = rule.at(0.0, even.lambda_max(), even.tau).value
     shares = _worst_shares(targets, even, lam)
     program = targets.combined(shares, question)
     solution = solve_program(program, lam, tolerance)

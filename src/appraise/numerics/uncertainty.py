@@ -1,8 +1,8 @@
 """How far weights depend on which examples the preview happened to hold: the bootstrap.
 
 Each resample draws every dataset's sketch rows, and the target's, with replacement, recomputes the
-mean gradients, K, c and τ, and solves at the same part of its own λ_max. (Efron and Tibshirani
-1993, ch. 13: percentile intervals.)
+mean gradients, K, c and τ, and solves at λ by the same rule. (Efron and Tibshirani 1993, ch. 13:
+percentile intervals.)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program, optimality
 from appraise.numerics.question import Question
 from appraise.numerics.randomness import resampled_indices
+from appraise.numerics.rule import Lambda
 
 _BLOCK_BYTES = 2**26  # of mean gradients held at once
 
@@ -29,23 +30,21 @@ class Bootstrap:
 
     Attributes:
         weights: (B, n), w ≥ 0.
-        chosen: (B, n) bool, whether the weight is positive.
         signed_weights: (B, n), of the signed program.
         low: (n,) lower ends of the percentile intervals of `weights`; NaN where B = 0.
         high: (n,) upper ends.
         signed_low: (n,) the same for `signed_weights`.
         signed_high: (n,).
-        chosen_probability: (n,) part of the resamples in which the weight is positive.
+        weight_probability: (n,) part of the resamples in which the weight is positive.
     """
 
     weights: Floats
-    chosen: NDArray[np.bool_]
     signed_weights: Floats
     low: Floats
     high: Floats
     signed_low: Floats
     signed_high: Floats
-    chosen_probability: Floats
+    weight_probability: Floats
 
 
 def bootstrap(
@@ -53,7 +52,7 @@ def bootstrap(
     target_rows: ArrayLike,
     question: Question,
     *,
-    relative_lambda: float,
+    lam: Lambda,
     normalize: Normalize = "unit",
     resamples: int = 100,
     confidence: float = 0.9,
@@ -66,7 +65,7 @@ def bootstrap(
         rows: for each dataset its sketch rows (m_i, d).
         target_rows: the target's (m, d).
         question: about these n datasets; each solution is held to its tolerance.
-        relative_lambda: λ as a part of each resample's λ_max: that of the main solve.
+        lam: of the main solve; a resample's is by the same rule.
         normalize: as in the main solve.
         resamples: B; 0 for none, with NaN for intervals.
         confidence: of the intervals, e.g. 0.9 for the 5 % and 95 % quantiles.
@@ -88,13 +87,38 @@ def bootstrap(
         for nonnegative, out in ((True, weights), (False, signed)):
             limits = question.limits if nonnegative else None
             program = Program(K, c, tau, question.penalties, question.ridge, nonnegative, limits)
-            out[b] = _solved(program, relative_lambda, starts[nonnegative], question.tolerance)
+            own = lam.of(tau, program.lambda_max())
+            out[b] = _solved(program, own, starts[nonnegative], question.tolerance)
             starts[nonnegative] = out[0]
     low, high = _interval(weights, confidence)
     signed_low, signed_high = _interval(signed, confidence)
-    chosen = weights > 0
-    probability = chosen.mean(axis=0) if resamples else np.full(n, np.nan)
-    return Bootstrap(weights, chosen, signed, low, high, signed_low, signed_high, probability)
+    probability = (weights > 0).mean(axis=0) if resamples else np.full(n, np.nan)
+    return Bootstrap(weights, signed, low, high, signed_low, signed_high, probability)
+
+
+def resampled_programs(
+    rows: Sequence[ArrayLike],
+    target_rows: ArrayLike,
+    question: Question,
+    *,
+    lam: Lambda,
+    names: Sequence[str],
+    normalize: Normalize = "unit",
+    resamples: int = 100,
+    seed: int = 0,
+) -> Iterator[tuple[Program, float]]:
+    """The programs of `bootstrap` with w ≥ 0 and without limits, each with its λ.
+
+    Args and errors as of `bootstrap`; a target without direction asks for nothing, and is left out.
+    """
+    asked = question.without_limits()
+    gradients = _resampled_gradients(rows, target_rows, names, normalize, resamples, seed)
+    for vectors, target in gradients:
+        tau = float(target @ target)
+        if tau > 0:
+            K, c = vectors @ vectors.T, vectors @ target
+            program = Program(K, c, tau, asked.penalties, asked.ridge)
+            yield program, lam.of(tau, program.lambda_max())
 
 
 def resampled_cosines(
@@ -118,11 +142,8 @@ def resampled_cosines(
     return cosines
 
 
-def _solved(
-    program: Program, relative_lambda: float, start: Floats | None, tolerance: float
-) -> Floats:
+def _solved(program: Program, lam: float, start: Floats | None, tolerance: float) -> Floats:
     """Optimal weights; every resample starts from the first, so that none depends on its place."""
-    lam = relative_lambda * program.lambda_max()
     weights, run = optimum(program, lam, np.zeros(len(program.c)) if start is None else start)
     error = optimality(program, weights, lam).relative_error
     if not error <= tolerance:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from appraise.errors import ParamsError, SolverError
 from appraise.numerics.buying import buyer_limits
+from appraise.numerics.counterfactual import bought_probability, walk_away_price
 from appraise.numerics.explanation import Explanation, explain_program
 from appraise.numerics.kernel import (
     Floats,
@@ -21,11 +22,12 @@ from appraise.numerics.kernel import (
 )
 from appraise.numerics.kmm import Certificate, Solution, solve_program
 from appraise.numerics.path import Path, path_of
-from appraise.numerics.question import Penalty, Question, question
-from appraise.numerics.rule import Lambda, LambdaRule, RuleName
-from appraise.numerics.selection import Purchase, select
+from appraise.numerics.question import Question, question
+from appraise.numerics.rule import Lambda, LambdaRule
+from appraise.numerics.selection import Given, Purchase, select_by_objective
 from appraise.numerics.stability import mean_weights
-from appraise.numerics.uncertainty import bootstrap
+from appraise.numerics.subsets import MOST_NODES, best
+from appraise.numerics.uncertainty import Bootstrap, bootstrap, resampled_programs
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Weighing:
 
     Attributes:
         solution: with w ≥ 0, for buying.
-        signed: with w of any sign, at the same part of its own λ_max; names harmful datasets.
+        signed: with w of any sign, at λ by the same rule; names harmful datasets.
         explanations: one for each dataset, of `solution`.
         path: all solutions with w ≥ 0, without limits.
         lam: λ, and which part of λ_max it is.
@@ -56,7 +58,7 @@ def weigh(
 ) -> Weighing:
     """Solve both programs at the λ that the rule chooses, and explain.
 
-    The signed program is solved without limits, at the same part of its own λ_max.
+    The signed program is solved without limits.
 
     Args:
         K: (n, n) inner products of the datasets' gradients.
@@ -71,12 +73,11 @@ def weigh(
     """
     program = question.program(K, c, tau, evidence=evidence)
     path = path_of(program)
-    lam = question.rule.chosen(path, question.prices)
+    lam = question.rule.chosen(path, tau)
     solution = solve_program(program, lam.value, question.tolerance)
     signed_program = question.program(K, c, tau, nonnegative=False, evidence=program.evidence)
-    signed = solve_program(
-        signed_program, lam.relative * signed_program.lambda_max(), question.tolerance
-    )
+    signed_lam = lam.of(tau, signed_program.lambda_max())
+    signed = solve_program(signed_program, signed_lam, question.tolerance)
     return Weighing(solution, signed, explain_program(program, solution), path, lam)
 
 
@@ -91,12 +92,12 @@ class Valuation:
         harmful: ids whose signed weight is below 0 and, where it was resampled, whose interval is.
         certificate: of `weights`.
         explanations: why each weight is what it is; indices refer to `ids`.
-        selected: the ids bought, best first.
-        selection: the same with scores and reasons.
+        selected: the ids bought: the best set within k and budget, by weight.
+        selection: the same with gains, reasons, and a bound that no other set can beat.
+        given: what it was selected from.
         lam: λ.
-        penalty_scale: money for one unit of penalty: the mean price, or 1.
         low, high: ends of the weights' bootstrap intervals; empty without resamples.
-        chosen_probability: part of the resamples with a positive weight; empty without.
+        bought_probability: part of the resamples in which it is bought; empty without.
         mean_weights: average over the resamples, steadier than the weights; empty without.
         kernel: K (n, n) float64.
         alignment: c (n,) float64.
@@ -110,11 +111,11 @@ class Valuation:
     explanations: dict[str, Explanation]
     selected: tuple[str, ...]
     selection: Purchase
+    given: Given
     lam: float
-    penalty_scale: float
     low: dict[str, float]
     high: dict[str, float]
-    chosen_probability: dict[str, float]
+    bought_probability: dict[str, float]
     mean_weights: dict[str, float]
     kernel: Floats
     alignment: Floats
@@ -123,24 +124,26 @@ class Valuation:
         """Which chosen datasets cover how much of this one's alignment, largest first."""
         return {self.ids[j]: amount for j, amount in self.explanations[identity].covered_by}
 
-    def walk_away_price(self, identity: str) -> float:
-        """The price above which the dataset would not be chosen, in money.
+    def walk_away_price(self, identity: str) -> float | None:
+        """The largest price at which the dataset is bought, all else as it is.
 
-        Where penalties are uniform it is a multiple of the uniform penalty.
+        None where it is bought at no price; infinity where no price keeps it from being bought, as
+        neither a budget nor an exchange rate was given.
         """
-        return self.explanations[identity].walk_away * self.penalty_scale
+        return walk_away_price(_choose, self.given, self.ids.index(identity))
 
 
 def value(
     gradients: Mapping[str, ArrayLike],
     target: ArrayLike,
     *,
-    relative_lambda: float = 0.2,
-    lambda_rule: RuleName = "relative",
+    absolute_lambda: float | None = None,
+    relative_lambda: float | None = None,
+    number: int | None = None,
     prices: Mapping[str, float] | None = None,
-    penalty: Penalty | None = None,
     k: int | None = None,
     budget: float | None = None,
+    exchange_rate: float | None = None,
     ridge: float = 0.0,
     owners: Mapping[str, str] | None = None,
     cap: float | None = None,
@@ -151,20 +154,25 @@ def value(
     confidence: float = 0.9,
     seed: int = 0,
     tolerance: float = 1e-7,
+    search_limit: int = MOST_NODES,
 ) -> Valuation:
-    """Value datasets for a target.
+    """Value datasets for a target, and choose which ones to buy.
+
+    The weights are those of the paper's program (arXiv 2605.16704, Eq. 31), whatever the prices.
+    Bought is the set whose own optimum comes closest to the target, of all that k and budget allow.
 
     Args:
         gradients: by id, per-example gradients (m_i, d) or their mean (d,), any float type.
         target: the same for the target.
-        relative_lambda: λ as a part of λ_max, in (0, 1]: larger buys fewer.
-        lambda_rule: "relative" takes it from `relative_lambda`; "number" the smallest at which at
-            most k datasets have a weight; "budget" at which those with a weight cost no more.
-        prices: by id, in one currency; needed for `penalty="price"` and `budget`.
-        penalty: "price" lets p_i grow with the price, "uniform" is the paper's Eq. 31. None means
-            "price" where prices are given.
-        k: how many to select at most; None for all with a positive weight.
+        absolute_lambda: λ as a part of the target's squared norm, above 0: larger gives fewer
+            datasets a weight. 0.05 where none of the three is given.
+        relative_lambda: λ as a part of λ_max, in (0, 1].
+        number: the smallest λ at which at most so many datasets have a weight.
+        prices: by id ≥ 0, in one currency; needed by `budget` and `exchange_rate`.
+        k: how many to buy at most.
         budget: how much to spend at most.
+        exchange_rate: how much money it would be worth to match the whole target; then nothing is
+            bought that adds less than it costs.
         ridge: γ.
         owners: by id, who offers each; needed for `owner_cap`.
         cap: largest weight of a dataset.
@@ -175,6 +183,7 @@ def value(
         confidence: of the intervals.
         seed: of the bootstrap.
         tolerance: largest relative error of a certificate.
+        search_limit: most nodes of the search for the best set.
 
     Raises:
         ParamsError: an argument is missing, out of range, or does not fit the others.
@@ -186,15 +195,10 @@ def value(
     rows = {name: _rows(name, gradients[name]) for name in ids}
     target_rows = _rows("the target", target)
     _check_dimensions(rows, target_rows)
-    costs = _prices(ids, prices, penalty, budget)
-    rule = LambdaRule("relative", relative_lambda)
-    if lambda_rule != "relative":
-        rule = LambdaRule(lambda_rule, number=k, budget=budget)
+    costs = _prices(ids, prices, needed=budget is not None or exchange_rate is not None)
     asked = question(
         ids,
-        rule=rule,
-        penalty=penalty or ("uniform" if prices is None else "price"),
-        prices=costs,
+        rule=_rule(absolute_lambda, relative_lambda, number),
         owners=None if owners is None else [owners.get(name, name) for name in ids],
         ridge=ridge,
         cap=cap,
@@ -206,23 +210,24 @@ def value(
     g = _mean("the target", target_rows, normalize)
     K, c, tau = inner_products(G, G), inner_products(G, g[None])[:, 0], float(g @ g)
     weighing = weigh(K, c, tau, asked)
+    given = Given(
+        ids,
+        buyer_limits(len(ids), costs, k=k, budget=budget, exchange_rate=exchange_rate, ids=ids),
+        program=asked.without_limits().program(K, c, tau),
+        lam=weighing.lam.value,
+        search_limit=search_limit,
+    )
     draws = None
     if resamples:
         _check_rows(rows, target_rows)
-        draws = bootstrap(
-            list(rows.values()),
-            target_rows,
-            asked,
-            relative_lambda=weighing.lam.relative,
-            normalize=normalize,
-            resamples=resamples,
-            confidence=confidence,
-            seed=seed,
-            names=[ids[first] for first in first_copies(K)],  # copies draw alike
+        alike = [ids[first] for first in first_copies(K)]  # copies draw alike
+        draws = _Draws(
+            list(rows.values()), target_rows, asked, weighing.lam, alike, normalize, resamples, seed
         )
+    spread = draws.bootstrap(confidence) if draws else None
     w, signed = weighing.solution.weights, weighing.signed.weights
-    against = np.maximum(signed, draws.signed_high) if draws else signed
-    chosen = select(ids, w, buyer_limits(len(ids), costs, k=k, budget=budget, ids=ids), "sum")
+    against = np.maximum(signed, spread.signed_high) if spread else signed
+    chosen = _choose(given)
     return Valuation(
         ids=ids,
         weights=_by_id(ids, w),
@@ -232,15 +237,81 @@ def value(
         explanations=dict(zip(ids, weighing.explanations, strict=True)),
         selected=tuple(ids[i] for i in chosen.chosen),
         selection=chosen,
+        given=given,
         lam=weighing.solution.lam,
-        penalty_scale=asked.scale or 1.0,
-        low=_by_id(ids, draws.low) if draws else {},
-        high=_by_id(ids, draws.high) if draws else {},
-        chosen_probability=_by_id(ids, draws.chosen_probability) if draws else {},
-        mean_weights=_by_id(ids, mean_weights(draws.weights)) if draws else {},
+        low=_by_id(ids, spread.low) if spread else {},
+        high=_by_id(ids, spread.high) if spread else {},
+        bought_probability=_by_id(ids, draws.bought(given)) if draws else {},
+        mean_weights=_by_id(ids, mean_weights(spread.weights)) if spread else {},
         kernel=K,
         alignment=c,
     )
+
+
+def _choose(given: Given) -> Purchase:
+    """The best set within the limits."""
+    assert given.program is not None
+    assert given.lam is not None
+    return select_by_objective(
+        given.ids, given.program, given.lam, given.limits, best, given.search_limit
+    )
+
+
+def _rule(absolute: float | None, relative: float | None, number: int | None) -> LambdaRule:
+    given = [one for one in (absolute, relative, number) if one is not None]
+    if len(given) > 1:
+        raise ParamsError(
+            "lambda: expected one of absolute_lambda, relative_lambda and number, found "
+            f"{len(given)}; leave the others out"
+        )
+    if relative is not None:
+        return LambdaRule("relative", relative=relative)
+    if number is not None:
+        return LambdaRule("number", number=number)
+    return LambdaRule() if absolute is None else LambdaRule(absolute=absolute)
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Resamples of the rows, drawn the same each time they are asked for."""
+
+    rows: Sequence[Floats]
+    target_rows: Floats
+    question: Question
+    lam: Lambda
+    names: Sequence[str]
+    normalize: Normalize
+    resamples: int
+    seed: int
+
+    def bootstrap(self, confidence: float) -> Bootstrap:
+        """Weights of each, with intervals."""
+        return bootstrap(
+            self.rows,
+            self.target_rows,
+            self.question,
+            lam=self.lam,
+            names=self.names,
+            normalize=self.normalize,
+            resamples=self.resamples,
+            confidence=confidence,
+            seed=self.seed,
+        )
+
+    def bought(self, given: Given) -> Floats:
+        """How often each dataset is bought (n,)."""
+        programs = resampled_programs(
+            self.rows,
+            self.target_rows,
+            self.question,
+            lam=self.lam,
+            names=self.names,
+            normalize=self.normalize,
+            resamples=self.resamples,
+            seed=self.seed,
+        )
+        givens = (replace(given, program=program, lam=lam) for program, lam in programs)
+        return bought_probability(_choose, givens, self.resamples, len(given.ids))
 
 
 def _by_id(ids: tuple[str, ...], numbers: Floats) -> dict[str, float]:
@@ -274,18 +345,15 @@ def _check_dimensions(rows: Mapping[str, Floats], target: Floats) -> None:
 
 
 def _prices(
-    ids: tuple[str, ...],
-    prices: Mapping[str, float] | None,
-    penalty: Penalty | None,
-    budget: float | None,
-) -> Floats:
+    ids: tuple[str, ...], prices: Mapping[str, float] | None, *, needed: bool
+) -> Floats | None:
     if prices is None:
-        if penalty == "price" or budget is not None:
+        if needed:
             raise ParamsError(
-                "prices: expected a price for every dataset because of the penalty or the budget, "
-                "found none; give prices by id"
+                "prices: expected a price for every dataset because of the budget or the exchange "
+                "rate, found none; give prices by id"
             )
-        return np.zeros(len(ids))
+        return None
     missing = [name for name in ids if name not in prices]
     if missing:
         raise ParamsError(

@@ -105,7 +105,7 @@ def solve_pool(
         target: g_t (d,).
         question: about the n datasets.
         lam: λ > 0; None for the rule's, which is proven on the path over all n.
-        nonnegative: w ≥ 0; else weights of any sign, without limits, λ relative or given.
+        nonnegative: w ≥ 0; else weights of any sign, without limits, λ without a path or given.
         start: datasets believed to have a weight: the support at another λ, or before an arrival.
         batch: how many datasets the first working set holds, and come into it at once.
         progress: called after each pass.
@@ -119,10 +119,11 @@ def solve_pool(
     top = program.terms.lambda_max()
     first, path_needs, rounds = np.asarray(start, dtype=np.int64), NONE, 0
     if lam is not None:
-        chosen = Lambda(lam, top, lam / top if top > 0 else 1.0, question.rule.name)
-    elif question.rule.name == "relative":
-        question.rule.check(priced=False)
-        chosen = question.rule.at(0.0, top)
+        relative = lam / top if top > 0 else 1.0
+        chosen = Lambda(lam, top, program.terms.tau, relative, question.rule.name)
+    elif not question.rule.needs_path:
+        question.rule.check()
+        chosen = question.rule.at(0.0, top, program.terms.tau)
     elif nonnegative:
         proven = proven_lambda(program, question, batch)
         chosen, path_needs, rounds = proven.lam, proven.needed, proven.rounds

@@ -20,10 +20,18 @@ _REGISTERED = (
         meaning="the base model as it is",
         target_data=False,
     ),
-    by_value(
+    by_objective(
         "kmm",
+        best,
         title="Best mix",
-        meaning="the largest weights in the mix that comes closest to the task",
+        meaning="of all sets within the limits, the one that comes closest to the task",
+        method="kmm",
+        searches=True,
+    ),
+    by_value(
+        "largest_weights",
+        title="Largest shares",
+        meaning="the largest weights in the mix of everything on offer",
         method="kmm",
         pooling="sum",
     ),
@@ -40,14 +48,6 @@ _REGISTERED = (
         title="One after another",
         meaning="each time the dataset that adds most to those already taken",
         method="kmm",
-    ),
-    by_objective(
-        "best_subset",
-        best,
-        title="Best of all sets",
-        meaning="of all sets within the limits, the one that comes closest to the task",
-        method="kmm",
-        searches=True,
     ),
     by_value(
         "one_step",

@@ -1,4 +1,8 @@
-"""Policies by objective: the set that serves the target best by a method's own program."""
+"""Policies by objective: the set that serves the target best by a method's own program.
+
+Such a set does not depend on offers that are not in it: an offer that is not bought changes nothing
+for the others, whatever it is aligned with, covers or costs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ def by_objective(
     Args:
         name, title, meaning, method: see `Policy`.
         rule: `subsets.forward` or `subsets.best`.
-        searches: whether it may run into the time limit.
+        searches: whether it may run into the limit of nodes.
     """
 
     def choose(given: Given) -> Purchase:
@@ -26,7 +30,7 @@ def by_objective(
                 "choose by value where a method has no program"
             )
         return select_by_objective(
-            given.ids, given.program, given.lam, given.limits, rule, given.time_limit
+            given.ids, given.program, given.lam, given.limits, rule, given.search_limit
         )
 
     return Policy(
@@ -35,6 +39,5 @@ def by_objective(
         meaning,
         choose,
         method,
-        frozenset({"objective", "time_limit"} if searches else {"objective"}),
-        ranks=False,
+        frozenset({"objective", "search_limit"} if searches else {"objective"}),
     )

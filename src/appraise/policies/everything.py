@@ -18,4 +18,4 @@ def everything(name: str, *, title: str, meaning: str) -> Policy:
     def choose(given: Given) -> Purchase:
         return select(given.ids, np.ones(len(given.ids)), given.limits.lifted())
 
-    return Policy(name, title, meaning, choose, ranks=False, within_limits=False)
+    return Policy(name, title, meaning, choose, within_limits=False)

@@ -25,7 +25,6 @@ def nothing(name: str, *, title: str, meaning: str, target_data: bool) -> Policy
         title,
         meaning,
         choose,
-        ranks=False,
         buys=False,
         needs_target_data=target_data,
         mixes_target_data=target_data,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from appraise.numerics.selection import Choose
 
-Dependency = Literal["seed", "resamples", "time_limit", "objective"]
+Dependency = Literal["seed", "resamples", "search_limit", "objective"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class Policy:
         method: the method of valuation whose values, or program, it reads; None where it reads
             none.
         depends_on: what else of a `Given` it reads: "seed", "resamples" (the mean values),
-            "time_limit", "objective" (the program and its λ).
-        ranks: whether it takes lots in the order of their scores, positive ones only. What would
-            have to change, and what other budgets buy, is known of such policies alone.
+            "search_limit", "objective" (the program and its λ).
         buys: whether it ever buys anything.
         within_limits: whether k, budget and exclusions bind it.
         needs_target_data: whether it means something only where training mixes in target data.
@@ -42,11 +40,15 @@ class Policy:
     choose: Choose
     method: str | None = None
     depends_on: frozenset[Dependency] = frozenset()
-    ranks: bool = True
     buys: bool = True
     within_limits: bool = True
     needs_target_data: bool = False
     mixes_target_data: bool = True
+
+    @property
+    def decides(self) -> bool:
+        """Whether its purchase may be a decision: it buys, and within the buyer's limits."""
+        return self.buys and self.within_limits
 
     @property
     def trains(self) -> bool:

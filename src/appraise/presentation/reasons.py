@@ -1,9 +1,10 @@
-"""Why a dataset was bought or refused, in one plain sentence drawn from the optimality conditions.
+"""Why a dataset was bought or refused, in one plain sentence drawn from what is bought.
 
-For a refused dataset i the certificate says m_i = c_i − Σ_j K_ij w_j ≤ λ p_i: what of its
-alignment c_i the chosen datasets leave uncovered does not reach the threshold λ p_i. The cases are
-told apart by these four numbers, by the rank of its weight and by its signed weight's interval.
-Where a method solves no program, there is nothing to say but the rank.
+Beside a purchase with weights w, a refused dataset i has m_i = c_i − Σ_j K_ij w_j left of its
+alignment c_i. It adds nothing where m_i ≤ λ: because it is hardly aligned, or because what is
+bought covers it. Where it would add something, money or places are why it is not bought: money
+where it is bought at a lower price. Where a method solves no program, there is nothing to say but
+the rank.
 """
 
 from __future__ import annotations
@@ -12,63 +13,69 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appraise.presentation.wording import listed, money, number_word, one_line, ordinal, percent
+from appraise.presentation.wording import (
+    listed,
+    money,
+    number_word,
+    one_line,
+    ordinal,
+    percent,
+    share_of_task,
+)
 from appraise.records.subset import Change
 from appraise.records.valued import ReasonKind
 
 NAMED_SHARE = 0.75  # name as many coverers as hold this share of what is covered …
 MOST_NAMED = 3  # … but never more than these
+SLIGHT = 0.0005  # a smaller part of the task is next to nothing
 UNRELATED = 0.2  # an alignment below this part of the threshold is as good as none
 
 
 @dataclass(frozen=True)
 class Coverer:
-    """A dataset that teaches part of the same.
+    """A bought dataset that teaches part of the same.
 
     Attributes:
         name: its title, or whatever it is called in the sentence.
         amount: K_ij w_j, in units of the alignment.
-        bought: whether it was bought.
     """
 
     name: str
     amount: float
-    bought: bool
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is known of a dataset that was not bought, and of its part in the program.
+    """What is known of a dataset that was not bought, beside what was.
 
     Attributes:
         alignment: c_i.
-        margin: m_i = c_i − Σ_j K_ij w_j.
-        threshold: λ p_i.
-        weight: w_i ≥ 0.
+        margin: m_i = c_i − Σ_j K_ij w_j over the datasets that are bought.
+        threshold: λ.
+        gain: the part of the target that it would add.
+        gain_in_money: what that is worth, in words; None where nobody said.
         signed_high: upper end of the interval of its weight where weights may be negative; infinity
             when no interval was computed.
-        covered_by: the others, in any order.
-        priced: whether p_i grows with the price (else it is the same for all).
-        rank: place of its weight among the positive ones, from 1; 0 when its weight is zero.
-        positive: how many datasets have a positive weight.
+        covered_by: the bought ones, in any order.
+        outcome: what the policy made of it: "beyond_k", "over_budget", "too_dear", "no_score",
+            "excluded".
+        cheaper: whether it would be bought at a lower price.
         k: how many may be bought.
-        bought_before: how many of those ranked before it were bought.
         ineligible: why it may not be bought at all, or None.
-        copy_of: the name of the first dataset whose gradient is the same to the bit, or None.
+        copy_of: the name of a dataset whose gradient is the same to the bit, or None.
         excluded_by: the name of the bought dataset beside which it is not sold, or None.
     """
 
     alignment: float
     margin: float
     threshold: float
-    weight: float
+    gain: float
+    gain_in_money: str | None
     signed_high: float
     covered_by: Sequence[Coverer]
-    priced: bool
-    rank: int
-    positive: int
+    outcome: str
+    cheaper: bool
     k: int
-    bought_before: int
     ineligible: str | None = None
     copy_of: str | None = None
     excluded_by: str | None = None
@@ -116,14 +123,14 @@ def reason(case: Refusal) -> Reason:
     """Why this dataset was refused."""
     if case.ineligible is not None:
         return _barred(case.ineligible)
-    if case.excluded_by is not None and case.weight > 0:
+    if case.excluded_by is not None:
         return Reason("excluded", f"Useful, but it is not sold beside {case.excluded_by}.")
-    if case.weight > 0:
-        return _useful(case)
     if case.copy_of is not None:
         return Reason("copy", f"Teaches exactly what {case.copy_of} teaches, to the last digit.")
     if case.alignment <= 0 or case.alignment < UNRELATED * case.threshold:
         return _not_aligned(case)
+    if case.margin > case.threshold:
+        return _useful(case)
     if case.signed_high < 0:
         names = listed([coverer.name for coverer in _main_coverers(case.covered_by)])
         return Reason(
@@ -133,8 +140,7 @@ def reason(case: Refusal) -> Reason:
         )
     if case.alignment > case.threshold:
         return _covered(case)
-    enough = "for its price" if case.priced else "to earn a share"
-    return Reason("weak", f"Aligned with the task, but too weakly {enough}.")
+    return Reason("weak", "Aligned with the task, but too weakly to add anything.")
 
 
 def _barred(ineligible: str) -> Reason:
@@ -176,7 +182,8 @@ def remedy(change: Change | None, k: int | None, currency: str) -> str:
         return ""
     ways, price = [], change.price
     if price is not None:  # rounded down: at a cent more it might not be bought
-        ways.append(f"at {money(math.floor(price) if price >= 10 else price, currency)} or less")
+        down = math.floor(price) if price >= 10 else math.floor(100 * price) / 100
+        ways.append(f"at {money(down, currency)} or less" if down > 0 else "if it were free")
     if change.k is not None and k is not None:
         more = change.k - k
         ways.append(f"with {number_word(more)} more {'place' if more == 1 else 'places'}")
@@ -197,7 +204,7 @@ def praise(
         alignment_rank: place of c_i among all candidates, from 1.
         candidates: how many there are.
         alignment: c_i.
-        covered_by: the other datasets, without itself.
+        covered_by: the others that are bought.
     """
     place = "hardest" if alignment_rank == 1 else f"{ordinal(alignment_rank)} hardest"
     pull = f"Pulls {place} of all {candidates} candidates towards the task"
@@ -205,7 +212,7 @@ def praise(
         return "Not aligned itself, but it undoes what the others teach beside the task."
     covered = max(0.0, sum(coverer.amount for coverer in covered_by) / alignment)
     if covered < 0.05:
-        return f"{pull}, and no other chosen dataset teaches the same."
+        return f"{pull}, and no other that is bought teaches the same."
     if covered < 0.5:
         return f"{pull}, and the others cover only {percent(covered)} of that."
     names = listed([coverer.name for coverer in _main_coverers(covered_by)])
@@ -214,13 +221,21 @@ def praise(
 
 
 def _useful(case: Refusal) -> Reason:
-    place = f"it comes {ordinal(case.rank)} of the {case.positive} that deserve a share"
-    if case.bought_before >= case.k:
+    if case.gain < SLIGHT:
+        return Reason("beyond_k", "Aligned, but it would add next to nothing to what is bought.")
+    adds = f"Useful: it would add {share_of_task(case.gain)}"
+    if case.outcome == "too_dear":
         return Reason(
-            "beyond_k", f"Useful, but not among the first {number_word(case.k)}: {place}."
+            "too_dear", f"{adds}, which is worth {case.gain_in_money}, less than its price."
         )
+    if case.cheaper or case.outcome == "over_budget":
+        return Reason(
+            "over_budget", f"{adds}, but other datasets do more for the money that there is."
+        )
+    if case.k == 1:
+        return Reason("beyond_k", f"{adds}, but the only place goes to one that does more.")
     return Reason(
-        "over_budget", f"Useful, but its price exceeds what is left of the budget: {place}."
+        "beyond_k", f"{adds}, but the {number_word(case.k)} places go to datasets that do more."
     )
 
 
@@ -239,16 +254,9 @@ def _covered(case: Refusal) -> Reason:
     named = _main_coverers(case.covered_by)
     share = sum(coverer.amount for coverer in named) / case.alignment
     how_much = "all" if share >= 0.995 else percent(share)
-    sentence = (
-        f"Aligned, but {how_much} of it is already covered by {listed([c.name for c in named])}"
-    )
-    absent = [coverer.name for coverer in named if not coverer.bought]
-    were = "were" if len(absent) > 1 else "was"
-    if absent and len(absent) == len(named):
-        sentence += f", which would come first but {were} not bought either"
-    elif absent:
-        sentence += f" ({listed(absent)} would come first, but {were} not bought either)"
-    return Reason("covered", f"{sentence}.")
+    by = listed([coverer.name for coverer in named])
+    cheaper = ", for less money" if case.cheaper else ""
+    return Reason("covered", f"Aligned, but {how_much} of it is already covered by {by}{cheaper}.")
 
 
 def _main_coverers(covered_by: Sequence[Coverer]) -> list[Coverer]:

@@ -28,6 +28,7 @@ from appraise.presentation.wording import (
     one_line,
     percent,
     scientific,
+    share_of_task,
     signed,
 )
 from appraise.records.cards import DatasetCard
@@ -204,7 +205,7 @@ def _reach(item: Bought | Refused) -> float:
 
 
 def _height(item: Bought | Refused) -> float:
-    return max(item.alignment, item.explained.threshold if item.explained else item.alignment)
+    return max(item.alignment, item.adds.needed if item.adds else item.alignment)
 
 
 def _overlaps(cards: Mapping[str, DatasetCard], target: str) -> list[tuple[str, int]]:
@@ -271,6 +272,7 @@ def _environment() -> Environment:
     filters: dict[str, Callable[..., str]] = {
         "money": lambda amount, currency: _nicely(money(amount, currency)),
         "about": _about,
+        "task": lambda gain: _nicely(share_of_task(gain)),
         "percent": lambda share: "–" if share is None else _nicely(percent(share)),
         "number": _number,
         "signed": signed,

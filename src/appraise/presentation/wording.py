@@ -35,6 +35,11 @@ def percent(share: float) -> str:
     return f"{round(100 * share)} %"
 
 
+def share_of_task(gain: float) -> str:
+    """A part of the target, to a tenth of a percent: `2.1 % of the task`."""
+    return f"{100 * gain:.1f} % of the task" if gain >= 0.0005 else "< 0.1 % of the task"
+
+
 def signed(number: float, digits: int = 3) -> str:
     """A difference with its sign, with a true minus."""
     text = f"{abs(number):.{digits}f}"

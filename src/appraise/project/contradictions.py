@@ -74,12 +74,12 @@ def _policies(
     for place, name in enumerate(selected_subset.policies):
         if name not in POLICIES:
             yield f"selected_subset.policies.{place}: {expected_one_of(POLICIES, name)}"
-    ranking = [n for n in meaningful(selected_subset, lora_adapter) if POLICIES[n].ranks]
-    if selected_subset.decide_by not in ranking:
+    able = [n for n in meaningful(selected_subset, lora_adapter) if POLICIES[n].decides]
+    if selected_subset.decide_by not in able:
         yield (
-            "selected_subset.decide_by: expected one of selected_subset.policies that ranks "
-            "datasets, so that it can be said what would get a refused one bought "
-            f"({', '.join(ranking) or 'there is none'}), found {selected_subset.decide_by!r}"
+            "selected_subset.decide_by: expected one of selected_subset.policies that buys within "
+            f"the limits ({', '.join(able) or 'there is none'}), found "
+            f"{selected_subset.decide_by!r}"
         )
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from appraise.numerics.kmm import Solution
+from appraise.numerics.rule import Lambda, RuleName
 from appraise.numerics.valuation import Weighing
 from appraise.records.record import Json, JsonRecord, Part, number
 from appraise.records.values import STEP
@@ -49,9 +50,6 @@ class StatedCertificate(Part):
         tau: the target's squared norm.
         condition_number: of K + γI; None where it is singular to working precision.
         min_eigenvalue: of K + γI.
-        penalty_scale: money for one unit of penalty; 1 where it has nothing to do with money.
-        exchange_rate: by how much a unit of money must lower the objective, for each unit of
-            weight; None likewise.
         status, iterations, primal_residual, dual_residual: of the solver.
     """
 
@@ -72,8 +70,6 @@ class StatedCertificate(Part):
     tau: float
     condition_number: float | None
     min_eigenvalue: float
-    penalty_scale: float
-    exchange_rate: float | None
     status: str
     iterations: int
     primal_residual: float
@@ -84,32 +80,33 @@ class ProgramCertificate(StatedCertificate, JsonRecord):
     """The content of `certificate.json`: of the program with w ≥ 0, and of the signed one."""
 
     FILE: ClassVar[str] = "certificate.json"
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     STEP: ClassVar[str] = STEP
 
     signed: StatedCertificate
 
     @classmethod
-    def stated(
-        cls, weighing: Weighing, rule: str, limits: StatedLimits, scale: float | None
-    ) -> ProgramCertificate:
+    def stated(cls, weighing: Weighing, rule: str, limits: StatedLimits) -> ProgramCertificate:
         """What two solutions say of themselves.
 
         Args:
             weighing: both.
             rule: how λ was chosen.
             limits: that were asked for.
-            scale: money for one unit of penalty; None where it has nothing to do with money.
         """
         common: Json = {
             "rule": rule,
             "limits": limits.as_json(),
             "relative_lambda": weighing.lam.relative,
-            "penalty_scale": scale or 1.0,
-            "exchange_rate": None if scale is None else weighing.solution.lam / scale,
         }
         signed = _measured(weighing.signed) | common
         return cls.model_validate(_measured(weighing.solution) | common | {"signed": signed})
+
+    def chosen_lambda(self) -> Lambda:
+        """λ, with what it is a part of: resamples take theirs by the same rule."""
+        relative = 1.0 if self.relative_lambda is None else self.relative_lambda
+        rule: RuleName = "absolute" if self.rule == "absolute" else "relative"
+        return Lambda(self.lam, self.lambda_max, self.tau, relative, rule)
 
     @property
     def proven(self) -> bool:

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from appraise.examples.licences import UNKNOWN
 from appraise.records.candidates import Screening
 from appraise.records.certificate import ProgramCertificate
 from appraise.records.record import Json, JsonRecord, Part, mapping
@@ -18,8 +19,8 @@ from appraise.records.subset import FrontierPoint, Reached, ShadowPrice
 from appraise.records.valued import Bought, Refused, Sha256
 from appraise.storage.files import sha256_json
 
-Layout = Literal["appraise/decision/4"]
-LAYOUT: Layout = "appraise/decision/4"
+Layout = Literal["appraise/decision/5"]
+LAYOUT: Layout = "appraise/decision/5"
 UNNAMED = "0" * 64  # the id of a decision until its content is complete
 Setting = str | int | float | bool | None
 
@@ -30,12 +31,14 @@ class Asked(Part):
     Attributes:
         k: how many datasets at most; None for no limit.
         budget: how much money at most; None for no limit.
+        exchange_rate: what matching the whole target would be worth; None where nobody said.
         policies: whose purchases are compared.
         params: the sections of `params.yaml` that the decision rests on.
     """
 
     k: int | None
     budget: float | None
+    exchange_rate: float | None
     policies: tuple[str, ...]
     params: dict[str, JsonValue]
 
@@ -46,8 +49,8 @@ class Asked(Part):
 
     @property
     def priced(self) -> bool:
-        """Whether a dataset must earn its place in proportion to its price."""
-        return self.setting("kmm_weights", "penalty") == "price"
+        """Whether money plays a part: there is a budget, or a worth of what is bought for it."""
+        return self.budget is not None or self.exchange_rate is not None
 
     @property
     def confidence(self) -> float:
@@ -85,16 +88,14 @@ class Owner(Part):
 
     Attributes:
         datasets: of those that were valued.
-        weight: of all of them; None, like the two below, where the method does not say it.
+        weight: of all of them; None, like the value, where the method does not say it.
         value: how much worse the optimum is without them.
-        value_in_money: the same in money; None where the penalty has nothing to do with money.
     """
 
     owner: str
     datasets: tuple[str, ...]
     weight: float | None
     value: float | None
-    value_in_money: float | None
 
 
 class Family(Part):
@@ -116,14 +117,11 @@ class Reach(Reached):
     """How good the purchase is, and what other budgets would buy.
 
     Attributes:
-        exchange_rate: by how much a unit of money must lower the objective; None where the penalty
-            has nothing to do with money.
         shadow_price: what the objective gains by a unit of money more; None where other budgets
             were not computed.
         frontier: the purchase at every budget; empty likewise.
     """
 
-    exchange_rate: float | None
     shadow_price: ShadowPrice | None
     frontier: tuple[FrontierPoint, ...]
 
@@ -149,7 +147,7 @@ class Decision(JsonRecord):
     """
 
     FILE: ClassVar[str] = "decision.json"
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
     STEP: ClassVar[str] = "valuation_decision"
 
     layout: Layout = Field(default=LAYOUT, validation_alias="schema", serialization_alias="schema")
@@ -181,6 +179,11 @@ class Decision(JsonRecord):
     def own_id(self) -> str:
         """SHA-256 of the canonical JSON of all the rest."""
         return sha256_json({n: v for n, v in self.as_json().items() if n != "decision_id"})
+
+    @property
+    def unlicensed(self) -> list[str]:
+        """What the bought datasets whose licence is not known are called."""
+        return [item.name for item in self.bought if item.licence == UNKNOWN]
 
     def valued(self) -> Iterator[Bought | Refused]:
         """All that were valued, bought ones first."""

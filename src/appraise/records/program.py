@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from appraise.errors import ArtifactError
 from appraise.numerics.limits import Limits, limits
 from appraise.numerics.program import Program
@@ -59,7 +61,7 @@ class SolvedProgram:
             kernel.K,
             kernel.C[row],
             float(kernel.tau[row]),
-            weights.numbers("penalty"),
+            np.ones(len(kernel.ids)),
             certificate.ridge,
             certificate.nonnegative,
             bounds(weights.ids, weights.texts("owner"), certificate.limits),

@@ -9,28 +9,54 @@ from pydantic import model_validator
 from appraise.records.record import Json, JsonRecord, Part
 
 
+class Covered(Part):
+    """How much of a dataset's alignment a bought one covers: K_ij w_j, in units of alignment."""
+
+    id: str
+    amount: float
+
+
+class Beside(Part):
+    """How a dataset stands to the others that are bought.
+
+    Attributes:
+        weight: in the mix of what is bought; 0 where it is not.
+        gain: the part of the target that it adds to them.
+        margin: what they leave of its alignment.
+        covered_by: them, as far as they cover it, most first.
+    """
+
+    weight: float
+    gain: float
+    margin: float
+    covered_by: tuple[Covered, ...]
+
+
 class Ranked(Part):
     """A dataset's place in a policy's ranking.
 
     Attributes:
         score: what it was ranked by.
         eligible: whether it may be bought at all.
-        reason: "chosen", "beyond_k", "over_budget", "no_score", "excluded"; of one that is not
-            eligible why it is not, in words.
+        reason: "chosen", "beyond_k", "over_budget", "too_dear", "no_score", "excluded"; of one that
+            is not eligible why it is not, in words.
+        beside: how it stands to what is bought; None where no program says it.
     """
 
     id: str
     score: float
     eligible: bool
     reason: str
+    beside: Beside | None = None
 
 
 class Reached(Part):
     """How good a set is with weights of its own, and how much better one could be.
 
     Attributes:
-        objective: of the set.
-        bound: no set within k and budget is below it.
+        objective: of the set, and what its price is worth where the buyer has said what the target
+            is worth.
+        bound: no set within the buyer's limits is below it.
         gap: objective − bound.
         proof: what the bound comes from.
     """
@@ -68,7 +94,7 @@ class Change(Part):
     """What would get a refused dataset bought, each by itself; None for what would not.
 
     Attributes:
-        price: at most.
+        price: at most; money.
         k: at least.
         budget: at least.
     """
@@ -103,17 +129,21 @@ class Alternatives(Part):
     """What other budgets, prices and rows would buy.
 
     Attributes:
-        exchange_rate: by how much a unit of money must lower the objective; None where the penalty
-            has nothing to do with money.
         frontier: the purchase at every budget.
+        walk_away: bought dataset → the largest price at which it would be; None where no price
+            keeps it from being bought, as nobody set a budget or an exchange rate.
         changes: refused dataset → what would get it bought.
-        separations: dataset → how settled its side of the cut is.
+        bought_probability: dataset → in what part of the resamples it is bought; empty where there
+            are none, or the policy does not follow them.
+        separations: dataset → how settled its side of the cut is; empty where there is no cut, as
+            whole sets are compared.
     """
 
-    exchange_rate: float | None
     shadow_price: ShadowPrice | None
     frontier: tuple[FrontierPoint, ...]
+    walk_away: dict[str, float | None]
     changes: dict[str, Change]
+    bought_probability: dict[str, float]
     separations: dict[str, Separation]
 
 
@@ -124,6 +154,7 @@ class Subset(JsonRecord):
     """The content of `subset.json`; what belongs to a group stands in the file by itself.
 
     Attributes:
+        exchange_rate: what matching the whole target would be worth; None where nobody said.
         datasets: bought, in the order in which they were taken.
         ranking: all that were valued, best first.
         reached: None where no program says what a set is worth.
@@ -131,12 +162,13 @@ class Subset(JsonRecord):
     """
 
     FILE: ClassVar[str] = "subset.json"
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
     STEP: ClassVar[str] = "selected_subset"
 
     policy: str
     k: int | None
     budget: float | None
+    exchange_rate: float | None
     datasets: tuple[str, ...]
     cost: float
     currency: str

@@ -18,6 +18,7 @@ ReasonKind = Literal[
     "excluded",
     "beyond_k",
     "over_budget",
+    "too_dear",
     "points_away",
     "unrelated",
     "harmful",
@@ -27,48 +28,61 @@ ReasonKind = Literal[
 ]
 
 
+OPEN = 0.25  # bought, or refused, in so many of the resamples: the choice is not settled
+
+
 class Cover(Part):
-    """A dataset that teaches part of the same.
+    """A bought dataset that teaches part of the same.
 
     Attributes:
         amount: K_ij w_j, in units of the alignment.
         share: of the alignment; None where the dataset is not aligned.
-        bought: whether it was bought.
     """
 
     id: str
     title: str
     amount: float
     share: float | None
-    bought: bool
+
+
+class Adds(Part):
+    """What a dataset adds to the others that are bought.
+
+    Attributes:
+        gain: the part of the target that is matched with it and not without it.
+        gain_in_money: what that is worth; None where nobody said what the target is worth.
+        margin: what the others that are bought leave uncovered of its alignment.
+        needed: λ, what the margin must exceed to add anything.
+        share: its weight in the mix of what is bought; 0 where it is not.
+        covered_by: the others that are bought and cover part of it, most first.
+    """
+
+    gain: float
+    gain_in_money: float | None
+    margin: float
+    needed: float
+    share: float
+    covered_by: tuple[Cover, ...]
 
 
 class Explained(Part):
-    """How a dataset stands in the program that the weights solve.
+    """How a dataset stands in the mix of everything on offer, whose weights solve the program.
 
     Attributes:
-        penalty: p_i.
-        margin: m_i, what the others leave uncovered of its alignment.
-        threshold: λ p_i, what the margin must reach.
-        near_threshold: whether a small change would turn the answer.
-        covered_by: the others that cover part of it, most first.
+        margin: m_i, what that mix leaves uncovered of its alignment.
+        threshold: λ, what the margin must reach for a weight.
+        near_threshold: whether a small change would give it a weight, or take it.
         enters: λ below which it is in the mix, as a part of λ_max; None where it never is.
         value: how much worse the optimum is without it; None where the limits leave no room for the
             others.
-        value_in_money: the same in money; None where the penalty has nothing to do with money.
-        walk_away_price: above it the dataset drops out of the mix; None likewise.
         signed_weight: where weights may be negative.
     """
 
-    penalty: float
     margin: float
     threshold: float
     near_threshold: bool
-    covered_by: tuple[Cover, ...]
     enters: float | None
     value: float | None
-    value_in_money: float | None
-    walk_away_price: float | None
     signed_weight: float
 
 
@@ -84,7 +98,12 @@ class Valued(Part):
         copied: how many of its rows others had first.
         uncertainty: None where nothing was resampled.
         explained: None where the method solves no program.
-        cut: how settled its side of the cut is; None where that was not computed.
+        adds: to what else is bought; None likewise.
+        walk_away_price: the largest price at which it is bought, all else as it is; None where it
+            is bought at no price, or at every price as nobody set a budget or an exchange rate.
+        bought_probability: in what part of the resamples it is bought; None where nothing was
+            resampled.
+        cut: how settled its side of the cut is; None where no ranking is cut.
         reason: why it was bought or refused.
     """
 
@@ -101,23 +120,18 @@ class Valued(Part):
     copied: Copied
     uncertainty: Uncertainty | None
     explained: Explained | None
+    adds: Adds | None
+    walk_away_price: float | None
+    bought_probability: float | None
     cut: Separation | None
     reason: str
 
     @property
     def tied(self) -> bool:
-        """Whether other sample rows might have put it at the other side of the cut."""
-        return self.cut is not None and self.cut.tied and self.weight > 0
-
-    @property
-    def near_threshold(self) -> bool:
-        """Whether a small change would turn the answer."""
-        return self.explained is not None and self.explained.near_threshold
-
-    @property
-    def walk_away_price(self) -> float | None:
-        """Above it the dataset drops out of the mix; None where no price is known to do that."""
-        return None if self.explained is None else self.explained.walk_away_price
+        """Whether other sample rows might well have turned the choice round."""
+        if self.bought_probability is None:
+            return self.cut is not None and self.cut.tied and self.weight > 0
+        return OPEN <= self.bought_probability <= 1 - OPEN
 
 
 class Bought(Valued):

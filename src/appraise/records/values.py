@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from appraise.numerics.kernel import Floats
 from appraise.records.record import (
     ArrayRecord,
@@ -52,7 +49,7 @@ class Uncertainty(Part):
         mean_weight: average weight.
         best_rank: of the interval of its rank by weight, 1 the largest.
         worst_rank: likewise.
-        chosen_probability: how often its weight is above 0; None where that says nothing.
+        weight_probability: how often its weight is above 0; None where that says nothing.
         signed_low: lower end of the interval of its signed weight; None without a program.
         signed_high: upper end.
     """
@@ -62,7 +59,7 @@ class Uncertainty(Part):
     mean_weight: float
     best_rank: float
     worst_rank: float
-    chosen_probability: float | None
+    weight_probability: float | None
     signed_low: float | None
     signed_high: float | None
 
@@ -72,29 +69,23 @@ class Standing:
     """How a dataset stands in the program that its weight solves.
 
     Attributes:
-        penalty: p_i.
         margin: m_i = c_i − Σ_j K_ij w_j.
-        threshold: λ p_i, and what the limits that bind add to it.
-        near_threshold: whether a small change would turn the answer.
+        threshold: λ, and what the limits that bind add to it.
+        near_threshold: whether a small change would give it a weight, or take it.
         covered_by: by the datasets with a weight, largest first.
         value: optimum without it minus optimum with it; None where the limits leave no room for the
             others.
-        value_in_money: what λ pays for that; None where the penalty has nothing to do with money.
-        walk_away_price: above it the weight is 0; None likewise.
         signed_weight: in the program without w ≥ 0.
         family: the first of those that cannot be told apart from it.
         family_weight: of all of them as one.
         family_value: likewise.
     """
 
-    penalty: float
     margin: float
     threshold: float
     near_threshold: bool
     covered_by: tuple[Covering, ...]
     value: float | None
-    value_in_money: float | None
-    walk_away_price: float | None
     signed_weight: float
     family: str
     family_weight: float
@@ -109,7 +100,6 @@ class Weight:
         id: the dataset.
         owner: who offers it.
         rows: of its sketch.
-        price: money.
         weight: by the method; of KMM w_i ≥ 0.
         alignment: c_i = ⟨g_i, g_t⟩.
         cosine: of the same two gradients.
@@ -120,7 +110,6 @@ class Weight:
     id: str
     owner: str
     rows: int
-    price: float
     weight: float
     alignment: float
     cosine: float
@@ -135,10 +124,10 @@ class WeightsTable(TableRecord):
     """
 
     FILE: ClassVar[str] = "weights.parquet"
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
     STEP: ClassVar[str] = STEP
     COLUMNS: ClassVar[tuple[str, ...]] = (
-        "id", "owner", "rows", "price", "weight", "alignment", "cosine",
+        "id", "owner", "rows", "weight", "alignment", "cosine",
     )  # fmt: skip
 
     @property
@@ -165,7 +154,7 @@ def _weight(row: dict[str, Any]) -> Weight:
     if row.get("best_rank") is not None:
         ends: dict[str, Any] = {name: row.get(name) for name in Uncertainty.model_fields}
         resampled = Uncertainty(**ends)
-    if row.get("penalty") is not None:
+    if row.get("margin") is not None:
         said = {name: row[name] for name in Standing.__dataclass_fields__}
         pairs = json.loads(said.pop("covered_by"))
         covered_by = tuple(Covering(other, amount, *rest) for other, amount, *rest in pairs)
@@ -195,22 +184,21 @@ class OwnerValue:
         datasets: all that are offered.
         weight: of all of them together.
         value: optimum without them minus optimum with them.
-        value_in_money: what λ pays for that; None where the penalty has nothing to do with money.
     """
 
     owner: str
     datasets: tuple[str, ...]
     weight: float
     value: float
-    value_in_money: float | None
 
 
 class OwnersTable(TableRecord):
     """The content of `owners.parquet`, most valuable first."""
 
     FILE: ClassVar[str] = "owners.parquet"
+    SCHEMA: ClassVar[int] = 2
     STEP: ClassVar[str] = STEP
-    COLUMNS: ClassVar[tuple[str, ...]] = ("owner", "datasets", "weight", "value", "value_in_money")
+    COLUMNS: ClassVar[tuple[str, ...]] = ("owner", "datasets", "weight", "value")
 
     def owners(self) -> list[OwnerValue]:
         """The rows."""
@@ -255,18 +243,17 @@ class Resamples(ArrayRecord):
     Attributes:
         weights: (B, n) of each resample.
         ids: the datasets.
-        chosen: (B, n) bool, whether the weight is above 0; None where the method solves no program.
-        signed_weights: (B, n) in the signed program; None likewise.
+        signed_weights: (B, n) in the signed program; None where the method solves no program.
     """
 
     FILE: ClassVar[str] = "bootstrap.safetensors"
+    SCHEMA: ClassVar[int] = 2
     STEP: ClassVar[str] = STEP
     AXES: ClassVar[dict[str, str]] = {"weights": "bn"}
-    OF_A_PROGRAM: ClassVar[tuple[str, ...]] = ("chosen", "signed_weights")
+    OF_A_PROGRAM: ClassVar[tuple[str, ...]] = ("signed_weights",)
 
     weights: Floats
     ids: tuple[str, ...]
-    chosen: NDArray[np.bool_] | None = None
     signed_weights: Floats | None = None
 
     @classmethod

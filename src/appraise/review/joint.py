@@ -1,6 +1,6 @@
 """One purchase for several targets: their weighted combination, and the worst served of them.
 
-Asks of the kernel that the targets share what `kmm_weights` says, limits and prices included, and
+Asks of the kernel that the targets share what `kmm_weights` says, limits included, and
 computes on the spot; nothing is written. Of a pool too large for a kernel only the candidates take
 part.
 """
@@ -70,19 +70,19 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> Joint:
         shares: target → its share in the combination; None for equal shares.
 
     Raises:
-        ParamsError: a share is of no target, or negative, or all are 0; λ's rule is not relative.
+        ParamsError: a share is of no target, or negative, or all are 0; λ's rule needs a path.
         SolverError: a program is ill-posed.
     """
     kernel = project.read(Kernel, "kernel_matrix")
     names, ids = list(kernel.targets), list(kernel.ids)
     alpha = _shares(names, shares)
-    prices, owners = offered(project, ids, REMEDY).of(ids)
-    question = question_of(project.params.kmm_weights, ids, prices, owners)
-    if question.rule.name != "relative":
+    _, owners = offered(project, ids, REMEDY).of(ids)
+    question = question_of(project.params.kmm_weights, ids, owners)
+    if question.rule.needs_path:
         raise ParamsError(
-            "joint: expected kmm_weights.rule relative, because several targets together have no "
-            f"path on which a {question.rule.name} could be counted, found {question.rule.name}; "
-            "set it to relative"
+            "joint: expected kmm_weights.rule absolute or relative, because several targets "
+            f"together have no path on which a {question.rule.name} could be counted, found "
+            f"{question.rule.name}; set it to absolute"
         )
     targets = Targets(kernel.K, kernel.C, kernel.T @ kernel.T.T)
     worst = worst_case(targets, question)
@@ -108,8 +108,9 @@ def joint(project: Project, shares: Mapping[str, float] | None = None) -> Joint:
 
 
 def _solved(program: Program, question: Question) -> Solution:
-    """At the part of the program's own λ_max that the question asks for."""
-    return solve_program(program, question.rule.relative * program.lambda_max(), question.tolerance)
+    """At the λ that the question asks for."""
+    lam = question.rule.at(0.0, program.lambda_max(), program.tau)
+    return solve_program(program, lam.value, question.tolerance)
 
 
 def _by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -42,9 +42,14 @@ _UNKNOWN = "unknown_name"
 
 
 class Section(BaseModel):
-    """A section of `params.yaml`, or a part of one."""
+    """A section of `params.yaml`, or a part of one.
+
+    Attributes:
+        GONE: names that there were once → what to do instead.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    GONE: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="wrap")
     @classmethod
@@ -53,7 +58,7 @@ class Section(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            said = [_with_names(item, cls.model_fields) for item in error.errors()]
+            said = [_with_names(item, cls.model_fields, cls.GONE) for item in error.errors()]
             raise ValidationError.from_exception_data(cls.__name__, said) from None
 
     @field_validator("*", mode="before")
@@ -66,11 +71,14 @@ class Section(BaseModel):
         return value
 
 
-def _with_names(item: ErrorDetails, names: Iterable[str]) -> InitErrorDetails:
-    """What pydantic found; of an unknown name in this very section, what it may be."""
+def _with_names(
+    item: ErrorDetails, names: Iterable[str], gone: Mapping[str, str]
+) -> InitErrorDetails:
+    """What pydantic found; of an unknown name in this very section, what it may be, or was."""
     kind, said = item["type"], item["msg"]
     if kind == "extra_forbidden" and len(item["loc"]) == 1:
-        kind, said = _UNKNOWN, expected_one_of(names, item["loc"][0])
+        name = item["loc"][0]
+        kind, said = _UNKNOWN, gone.get(str(name)) or expected_one_of(names, name)
     return InitErrorDetails(
         type=PydanticCustomError(kind, "{said}", {"said": said}),
         loc=item["loc"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,24 +63,29 @@ class DatasetValuesParams(Section):
 class KmmWeightsParams(Section):
     """The method `kmm`: the convex program, how λ is chosen and how exact its solution must be.
 
-    `rule: relative` takes λ as `relative_lambda` of λ_max; `number` the smallest λ at which at most
-    `number` datasets have a weight; `budget` at which those with a weight cost at most `budget`.
-    `cap` and `owner_cap` are the largest weights of a dataset and of all of an owner's together,
-    `caps` those of datasets that have another one;
-    `total` is what all weights add up to: 1 for shares of a mixture.
+    `rule: absolute` takes λ as `absolute_lambda` of the target's squared norm; `relative` as
+    `relative_lambda` of λ_max; `number` the smallest λ at which at most `number` datasets have a
+    weight. `cap` and `owner_cap` are the largest weights of a dataset and of all of an owner's
+    together, `caps` those of datasets that have another one; `total` is what all weights add up
+    to: 1 for shares of a mixture.
     """
 
-    rule: Literal["relative", "number", "budget"] = "relative"
-    """How λ is chosen: by `relative_lambda`, or by the field of the rule's name."""
+    GONE: ClassVar[Mapping[str, str]] = {
+        "penalty": "no setting any more: prices do not enter the weights; they matter to "
+        "selected_subset.budget and selected_subset.exchange_rate; leave it out",
+        "budget": "no setting any more: money is spent by selected_subset.budget; leave it out",
+    }
+
+    rule: Literal["absolute", "relative", "number"] = "absolute"
+    """How λ is chosen: by `absolute_lambda`, `relative_lambda` or `number`."""
+    absolute_lambda: Annotated[float, Field(gt=0)] = 0.05
+    """λ as a part of the target's squared norm. With unit gradients it is a cosine: what others
+    leave uncovered of a dataset's alignment must exceed it. Larger: fewer have a weight."""
     number: Positive | None = None
     """The most datasets that may have a weight. Small numbers come down to ranking by alignment."""
-    budget: Annotated[float, Field(gt=0)] | None = None
-    """The most that all datasets with a weight may cost together, in the pool's currency."""
     relative_lambda: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """λ as a fraction of λ_max, at which nothing has a weight. Larger: fewer datasets have one."""
-    penalty: Literal["uniform", "price"] = "uniform"
-    """price: a dataset that costs more must add more (prices above 0). uniform: Eq. 31 of the
-    paper."""
+    """λ as a fraction of λ_max, at which nothing has a weight. It follows the pool: a dataset that
+    is aligned better than all others raises what is asked of each."""
     ridge: Annotated[float, Field(ge=0)] = 0.0
     """γ. Above 0 the optimum is unique, but splitting and copying datasets pays off."""
     tolerance: Annotated[float, Field(gt=0)] = 1e-7
@@ -98,13 +104,18 @@ class KmmWeightsParams(Section):
 
     @model_validator(mode="after")
     def _rule_has_its_number(self) -> KmmWeightsParams:
-        if self.rule != "relative" and getattr(self, self.rule) is None:
-            raise ValueError(f"rule is {self.rule}, but {self.rule} is not given")
+        if self.rule == "number" and self.number is None:
+            raise ValueError("rule is number, but number is not given")
         return self
 
 
 class SelectedSubsetParams(Section):
     """Which policies are compared, and which of them decides."""
+
+    GONE: ClassVar[Mapping[str, str]] = {
+        "time_limit": "no setting any more: a search ends after `search_limit` nodes, on every "
+        "machine; leave it out"
+    }
 
     policies: tuple[Name, ...] = ("none", "kmm", "one_step", "random")
     """The policies to compare; each different purchase costs an adapter and an evaluation."""
@@ -112,10 +123,13 @@ class SelectedSubsetParams(Section):
     """The policy, one of `policies`, whose purchase is the decision."""
     k: Positive = 3
     """Most datasets to buy."""
-    budget: Annotated[float, Field(gt=0)] | None = None
+    budget: Annotated[float, Field(ge=0)] | None = None
     """Most to spend, in the pool's currency; None: no limit."""
-    time_limit: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds that best_subset may search where there are too many sets to try all."""
+    exchange_rate: Annotated[float, Field(gt=0)] | None = None
+    """What it would be worth to match the whole target, in the pool's currency: nothing is bought
+    that adds less than it costs. None: money matters by the budget alone."""
+    search_limit: Positive = 5000
+    """Most nodes of the search for the best set; then the best so far, with its bound."""
     seed: int = 0
     """Of the policy random."""
 

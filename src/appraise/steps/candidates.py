@@ -1,7 +1,7 @@
 """Of a large pool the datasets among which the question has its answer; of a small one all.
 
 The kernel matrix of 100,000 datasets would take 80 GB. Where there are more than `largest`, the
-very question that decides (λ by its rule, penalties, ridge, limits) is answered for each target
+very question that values them (λ by its rule, ridge, limits) is answered for each target
 without it (`numerics.screening`), with a certificate over all datasets. Those that the answer needs
 are candidates, and of the others those that lack least, up to `largest`. All that follows is done
 with the candidates. The others are proven to have no weight; `screened.parquet` says what each of
@@ -29,7 +29,7 @@ from appraise.records.candidates import Candidates, PoolGradients, ScreenedTable
 from appraise.records.candidates import Screening as Screened
 from appraise.records.sketch import Sketch
 from appraise.settings.valuation import KmmWeightsParams
-from appraise.steps.offered import Offered, offered
+from appraise.steps.offered import offered
 from appraise.steps.progress import Progress
 from appraise.steps.step import Output, Step, targets, whole
 
@@ -41,21 +41,20 @@ class Asked(BaseModel):
     """What the datasets of a large pool are asked, as a fact of the recipe.
 
     Attributes:
-        kmm_weights: λ's rule, penalties, ridge, limits, tolerance.
+        kmm_weights: λ's rule, ridge, limits, tolerance.
         normalize: how gradients are scaled.
-        offered: prices and owners.
+        owners: dataset → who offers it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kmm_weights: KmmWeightsParams
     normalize: Normalize
-    offered: Offered
+    owners: dict[str, str]
 
     def question(self, ids: Sequence[str]) -> Question:
         """About these datasets."""
-        prices, owners = self.offered.of(ids)
-        return question_of(self.kmm_weights, ids, prices, owners)
+        return question_of(self.kmm_weights, ids, [self.owners[name] for name in ids])
 
 
 def _sketched(project: Project, _: str = "") -> list[str]:
@@ -89,7 +88,7 @@ def _asked(project: Project, _: str) -> JsonValue:
     asked = Asked(
         kmm_weights=project.params.kmm_weights,
         normalize=project.params.kernel_matrix.normalize,
-        offered=offered(project, _sketched(project), REMEDY),
+        owners=offered(project, _sketched(project), REMEDY).owners,
     )
     return asked.model_dump(mode="json")
 
@@ -205,5 +204,5 @@ STEP = Step(
     ),
     writes=(Candidates, ScreenedTable, PoolGradients),
     make=_make,
-    version="2",  # 2: the proof is of the question that decides
+    version="3",  # 3: prices play no part; 2: the proof is of the question that decides
 )

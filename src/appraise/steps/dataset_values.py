@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-import numpy as np
 from pydantic import JsonValue
 
 from appraise.errors import ArtifactError, ParamsError, SolverError
@@ -25,7 +24,7 @@ from appraise.records.kernel import Kernel
 from appraise.records.sketch import Sketch
 from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
 from appraise.steps.kernel_matrix import SKETCHES, TARGET_SKETCHES
-from appraise.steps.offered import Offered, offered
+from appraise.steps.offered import offered
 from appraise.steps.progress import Progress
 from appraise.steps.step import Keys, Output, Step, targets
 
@@ -47,8 +46,9 @@ def kernel_ids(project: Project, _: str = "") -> list[str]:
     return sorted(each.key for each in inputs if each.noun == SKETCHES)
 
 
-def _offered(project: Project, _: str) -> JsonValue:
-    return offered(project, kernel_ids(project), REMEDY).model_dump(mode="json")
+def _owners(project: Project, _: str) -> JsonValue:
+    """Who offers what; not at which price, which has nothing to do with what it teaches."""
+    return dict(offered(project, kernel_ids(project), REMEDY).owners)
 
 
 def _make(partitions: Sequence[Given], progress: Progress) -> Iterator[Output]:
@@ -104,12 +104,11 @@ class _Collected:
         """Of the target."""
         kernel, row = self._kernel, self._kernel.row(self._target)
         n, ids, params = len(kernel.ids), list(kernel.ids), self._given.params
-        prices, owners = Offered.model_validate(self._given.fact("offered")).of(ids)
+        owners = self._given.fact("owners")
         resampling = params.dataset_values
         return Evidence(
             ids=ids,
-            owners=owners,
-            prices=np.array(prices),
+            owners=[owners[name] for name in ids],
             K=kernel.K,
             c=kernel.C[row],
             tau=float(kernel.tau[row]),
@@ -161,7 +160,7 @@ STEP = Step(
             Part(SKETCHES, (Sketch,), kernel_ids),
             Part(TARGET_SKETCHES, (Sketch,), own_target),
         ),
-        facts=(Fact("offered", _offered, nouns=("offers", "kernel_matrix")),),
+        facts=(Fact("owners", _owners, nouns=("offers", "kernel_matrix")),),
     ),
     reads_of={
         method.name: Reads(settings=() if method.section is None else (method.section,))
@@ -169,5 +168,5 @@ STEP = Step(
     },
     writes=(WeightsTable, Resamples, ProgramCertificate, PathKnots, EntriesTable, OwnersTable),
     make=_make,
-    version="4",  # 4: by target and method
+    version="5",  # 5: without prices; 4: by target and method
 )

@@ -18,8 +18,9 @@ from appraise.presentation.reasons import (
     reason,
     remedy,
 )
+from appraise.presentation.wording import money
 from appraise.records.decision import UNNAMED, Decision, Family, Owner, Purchase, Reach, Screened
-from appraise.records.valued import Bought, Cover, Explained, Refused, Valued
+from appraise.records.valued import Adds, Bought, Cover, Explained, Refused, Valued
 from appraise.records.values import Weight
 from appraise.steps.grounds import Grounds
 
@@ -65,13 +66,16 @@ def _valued(grounds: Grounds, dataset: str, why: str) -> Valued:
         provider=offer.provider,
         version=offer.version,
         licence=offer.licence,
-        price=weight.price,
+        price=offer.price,
         weight=weight.weight,
         rank=grounds.ranks[dataset],
         alignment=weight.alignment,
         copied=grounds.copies[dataset],
         uncertainty=weight.resampled,
         explained=_explained(grounds, dataset, weight),
+        adds=_adds(grounds, dataset, weight),
+        walk_away_price=_walk_away_price(grounds, dataset),
+        bought_probability=(alternatives.bought_probability.get(dataset) if alternatives else None),
         cut=alternatives.separations.get(dataset) if alternatives else None,
         reason=why,
     )
@@ -81,33 +85,50 @@ def _explained(grounds: Grounds, dataset: str, weight: Weight) -> Explained | No
     standing = weight.standing
     if standing is None:
         return None
-    covered_by = [
-        Cover(
-            id=other,
-            title=grounds.offers[other].title,
-            amount=amount,
-            share=amount / weight.alignment if weight.alignment > 0 else None,
-            bought=other in grounds.subset.datasets,
-        )
-        for other, amount in grounds.covers(dataset)
-    ]
     return Explained(
-        penalty=standing.penalty,
         margin=standing.margin,
         threshold=standing.threshold,
         near_threshold=standing.near_threshold,
-        covered_by=tuple(covered_by),
         enters=grounds.entered.get(dataset),
         value=standing.value,
-        value_in_money=standing.value_in_money,
-        walk_away_price=standing.walk_away_price,
         signed_weight=standing.signed_weight,
     )
 
 
+def _adds(grounds: Grounds, dataset: str, weight: Weight) -> Adds | None:
+    beside, certificate = grounds.beside.get(dataset), grounds.certificate
+    if beside is None or certificate is None:
+        return None
+    covered_by = [
+        Cover(
+            id=cover.id,
+            title=grounds.offers[cover.id].title,
+            amount=cover.amount,
+            share=cover.amount / weight.alignment if weight.alignment > 0 else None,
+        )
+        for cover in beside.covered_by
+    ]
+    return Adds(
+        gain=beside.gain,
+        gain_in_money=grounds.worth(beside.gain),
+        margin=beside.margin,
+        needed=certificate.lam,
+        share=beside.weight,
+        covered_by=tuple(covered_by),
+    )
+
+
+def _walk_away_price(grounds: Grounds, dataset: str) -> float | None:
+    found = grounds.subset.alternatives
+    if found is None:
+        return None
+    change = found.changes.get(dataset)
+    return change.price if change else found.walk_away.get(dataset)
+
+
 def _bought(grounds: Grounds, dataset: str) -> Bought:
     weights = grounds.weights
-    if weights[dataset].standing is None:
+    if dataset not in grounds.beside:
         why = rank_praise(_ranking(grounds, dataset))
     else:
         alignment = weights[dataset].alignment
@@ -121,7 +142,7 @@ def _bought(grounds: Grounds, dataset: str) -> Bought:
 
 
 def _refused(grounds: Grounds) -> list[Refused]:
-    """Those not bought: the useful ones by rank, then the others by how little they lack."""
+    """Those not bought: by what they would add, then by how little they lack, else by rank."""
     subset, refused = grounds.subset, []
     for dataset in sorted(set(grounds.weights) - set(subset.datasets)):
         why = _reason(grounds, dataset)
@@ -134,34 +155,35 @@ def _refused(grounds: Grounds) -> list[Refused]:
                 remedy=remedy(change, subset.k, subset.currency),
             )
         )
-    return sorted(refused, key=lambda item: (item.rank or math.inf, _lacks(item), item.id))
+    return sorted(refused, key=lambda item: (-_gain(item), item.rank or math.inf, item.id))
 
 
-def _lacks(item: Refused) -> float:
-    """What a dataset lacks to earn a weight."""
-    explained = item.explained
-    return explained.threshold - explained.margin if explained else 0.0
+def _gain(item: Refused) -> float:
+    """What a dataset would add to what is bought; below 0 what it lacks to add anything."""
+    if item.adds is None:
+        return 0.0
+    return item.adds.gain or min(0.0, item.adds.margin - item.adds.needed)
 
 
 def _reason(grounds: Grounds, dataset: str) -> Reason:
-    weight, subset, rank = grounds.weights[dataset], grounds.subset, grounds.ranks[dataset]
-    standing, resampled = weight.standing, weight.resampled
-    if standing is None:
+    weight, subset, beside = grounds.weights[dataset], grounds.subset, grounds.beside.get(dataset)
+    if beside is None or grounds.certificate is None:
         return rank_reason(_ranking(grounds, dataset))
-    signed_high = resampled.signed_high if resampled else None
+    signed_high = weight.resampled.signed_high if weight.resampled else None
+    change = subset.alternatives.changes.get(dataset) if subset.alternatives else None
+    worth = grounds.worth(beside.gain)
     return reason(
         Refusal(
             alignment=weight.alignment,
-            margin=standing.margin,
-            threshold=standing.threshold,
-            weight=weight.weight,
+            margin=beside.margin,
+            threshold=grounds.certificate.lam,
+            gain=beside.gain,
+            gain_in_money=None if worth is None else money(worth, subset.currency),
             signed_high=math.inf if signed_high is None else signed_high,
             covered_by=grounds.coverers(dataset),
-            priced=grounds.asked.priced,
-            rank=rank,
-            positive=sum(place > 0 for place in grounds.ranks.values()),
+            outcome=_outcome(grounds, dataset),
+            cheaper=change is not None and change.price is not None,
             k=subset.k if subset.k is not None else len(grounds.weights),
-            bought_before=sum(0 < grounds.ranks[one] < rank for one in subset.datasets),
             ineligible=subset.ineligible.get(dataset),
             copy_of=grounds.copy_of.get(dataset),
             excluded_by=_excluded_by(grounds, dataset),
@@ -169,15 +191,19 @@ def _reason(grounds: Grounds, dataset: str) -> Reason:
     )
 
 
+def _outcome(grounds: Grounds, dataset: str) -> str:
+    """What the policy made of a dataset."""
+    return next(item.reason for item in grounds.subset.ranking if item.id == dataset)
+
+
 def _ranking(grounds: Grounds, dataset: str) -> Ranking:
     """Where a dataset stands, where that is all that its method says."""
     subset = grounds.subset
-    outcomes = {item.id: item.reason for item in subset.ranking}
     return Ranking(
         rank=grounds.ranks[dataset],
         of=len(grounds.weights),
         method=grounds.method,
-        outcome=outcomes[dataset],
+        outcome=_outcome(grounds, dataset),
         bought=len(subset.datasets),
         ineligible=subset.ineligible.get(dataset),
         excluded_by=_excluded_by(grounds, dataset),
@@ -204,7 +230,6 @@ def _reach(grounds: Grounds) -> Reach | None:
         return None
     return Reach(
         **dict(reached),
-        exchange_rate=beyond.exchange_rate if beyond else grounds.certificate.exchange_rate,
         shadow_price=beyond.shadow_price if beyond else None,
         frontier=beyond.frontier if beyond else (),
     )
@@ -227,9 +252,7 @@ def _owners(grounds: Grounds) -> tuple[Owner, ...]:
     for dataset, weight in grounds.weights.items():
         offered.setdefault(weight.owner, []).append(dataset)
     return tuple(
-        Owner(
-            owner=name, datasets=tuple(offered[name]), weight=None, value=None, value_in_money=None
-        )
+        Owner(owner=name, datasets=tuple(offered[name]), weight=None, value=None)
         for name in sorted(offered)
     )
 

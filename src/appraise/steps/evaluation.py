@@ -99,7 +99,8 @@ def _rows(
     answers: Sequence[tuple[Likelihood, ...]],
     lm_eval: bool,
 ) -> pd.DataFrame:
-    """A row for each item: the right answer's likelihood and, by lm-eval, whether it is chosen."""
+    """A row for each item: the right answer's likelihood and, by lm-eval, whether it is the
+    likeliest of the choices; nothing is right or wrong where there are none."""
     gold = [each[item.gold] for item, each in zip(items, answers, strict=True)]
     rows = pd.DataFrame(
         {
@@ -110,16 +111,19 @@ def _rows(
             "correct": None,
         }
     )
-    if lm_eval:
+    chosen = [place for place, item in enumerate(items) if item.choices]
+    if lm_eval and chosen:
         from appraise.language_model.harness import accuracies
 
-        for component, result in accuracies(items, answers).items():
-            rows.loc[rows["component"] == component, "correct"] = list(result.correct)
+        asked = [items[place] for place in chosen], [answers[place] for place in chosen]
+        among = rows.index.isin(chosen)
+        for component, result in accuracies(*asked).items():
+            rows.loc[among & (rows["component"] == component), "correct"] = list(result.correct)
     return rows.astype({"correct": "boolean"})
 
 
 def _scores(rows: pd.DataFrame) -> Scores:
-    """Loss, accuracy (None where lm-eval was not run) and, where there is one, reward of items."""
+    """Loss, accuracy (None where nothing was chosen) and, where there is one, reward of items."""
     correct = rows["correct"].dropna()
     counted = Accuracy.of([bool(right) for right in correct]) if len(correct) else None
     return Scores(
@@ -153,5 +157,5 @@ STEP = Step(
     writes=(ItemsTable, EvaluationMetrics),
     make=_make,
     alike="adapter",
-    version="4",  # 4: exact_text keeps signs; 3: control tokens in a text are letters
+    version="5",  # 5: right answers where there are choices; 4: exact_text keeps signs
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from appraise.records.copies import CopiesSummary
 from appraise.records.decision import Asked, SetAside
 from appraise.records.kernel import Kernel
 from appraise.records.offers import Offers
-from appraise.records.subset import Subset
+from appraise.records.subset import Beside, Subset
 from appraise.records.values import OwnerValue, Weight
 
 
@@ -80,20 +80,29 @@ class Grounds:
         return {name: places.get(name, 0) for name in self.weights}
 
     @cached_property
-    def copy_of(self) -> dict[str, str]:
-        """Datasets whose gradient another one has too → the name of the first that has it."""
-        ids = self.kernel.ids
-        pairs = zip(ids, first_copies(self.kernel.K), strict=True)
-        return {copy: self.quoted(ids[first]) for copy, first in pairs if copy != ids[first]}
+    def beside(self) -> dict[str, Beside]:
+        """Dataset → how it stands to what is bought; empty where no program says it."""
+        return {one.id: one.beside for one in self.subset.ranking if one.beside is not None}
 
-    def covers(self, dataset: str) -> Iterator[tuple[str, float]]:
-        """The others that teach part of the same, and how much of it, largest first."""
-        standing = self.weights[dataset].standing
-        for cover in standing.covered_by if standing else ():
-            if cover.id != dataset:
-                yield cover.id, cover.amount
+    @cached_property
+    def copy_of(self) -> dict[str, str]:
+        """Refused datasets whose gradient another one has too → the name of the one that is bought,
+        or of the first that has it."""
+        ids, first, copies = self.kernel.ids, first_copies(self.kernel.K), dict[str, str]()
+        bought = {first[ids.index(name)]: name for name in self.subset.datasets}
+        for place, name in enumerate(ids):
+            other = bought.get(first[place], ids[first[place]])
+            if other != name and name not in self.subset.datasets:
+                copies[name] = self.quoted(other)
+        return copies
 
     def coverers(self, dataset: str) -> list[Coverer]:
-        """The same, as sentences name them."""
-        bought = set(self.subset.datasets)
-        return [Coverer(self.quoted(o), amount, o in bought) for o, amount in self.covers(dataset)]
+        """The bought ones that teach part of the same, as sentences name them, largest first."""
+        found = self.beside.get(dataset)
+        covers = found.covered_by if found else ()
+        return [Coverer(self.quoted(cover.id), cover.amount) for cover in covers]
+
+    def worth(self, gain: float) -> float | None:
+        """Money for a part of the target; None where nobody said what it is worth."""
+        rate = self.subset.exchange_rate
+        return None if rate is None else rate * gain

@@ -141,7 +141,6 @@ def _by_score(subset: Subset, kernel: Kernel, target: str, offers: Offers) -> di
             id=name,
             owner=offers[name].provider,
             rows=0,
-            price=offers[name].price,
             weight=scores[name],
             alignment=alignment[name],
             cosine=cosines[name],
@@ -165,7 +164,11 @@ def _check_same(target: str, weights: Mapping[str, Weight], offers: Offers, subs
 def _asked(given: Given, subset: Subset) -> Asked:
     sections = {name: getattr(given.params, name).model_dump(mode="json") for name in SECTIONS}
     return Asked(
-        k=subset.k, budget=subset.budget, policies=tuple(given.fact("policies")), params=sections
+        k=subset.k,
+        budget=subset.budget,
+        exchange_rate=subset.exchange_rate,
+        policies=tuple(given.fact("policies")),
+        params=sections,
     )
 
 
@@ -193,5 +196,5 @@ STEP = Step(
     ),
     writes=(Decision,),
     make=_make,
-    version="4",  # 4: a record with a schema, by any policy and method; 3: objective, owners, …
+    version="5",  # 5: reasons by what is bought; 4: a record, by any policy and method
 )
