@@ -26,7 +26,7 @@ from appraise.records.cards import ComponentCounts, DatasetCard, DatasetCounts, 
 from appraise.records.kernel import Kernel, KernelFacts
 from appraise.records.offers import Offer, Offers
 from appraise.records.sketch import MadeAlike, Sketch, SketchMeta
-from appraise.records.subset import Ranked, Reached, Subset
+from appraise.records.subset import Beside, Ranked, Reached, Subset
 from appraise.records.values import WeightsTable
 
 ALIKE = MadeAlike(
@@ -222,20 +222,17 @@ def kernel(
     return found, facts
 
 
-def values(
-    prices: Mapping[str, float], owners: Mapping[str, str], alignment: np.ndarray, **columns: Any
-) -> WeightsTable:
+def values(owners: Mapping[str, str], alignment: np.ndarray, **columns: Any) -> WeightsTable:
     """What datasets are worth by a method: its value of each is the alignment, if not given.
 
     Args:
         columns: of `weights.parquet`, further ones or in place of these.
     """
-    ids = sorted(prices)
+    ids = sorted(owners)
     content: dict[str, Any] = {
         "id": ids,
         "owner": [owners[name] for name in ids],
         "rows": 24,
-        "price": [float(prices[name]) for name in ids],
         "weight": alignment,
         "alignment": alignment,
         "cosine": alignment,
@@ -255,6 +252,7 @@ def subset(
     ranked: Mapping[str, float],
     prices: Mapping[str, float],
     barred: Mapping[str, str] | None = None,
+    beside: Mapping[str, Beside] | None = None,
     **changes: Any,
 ) -> Subset:
     """What a policy buys.
@@ -262,15 +260,18 @@ def subset(
     Args:
         ranked: dataset → score, best first.
         barred: dataset → why it may not be bought.
+        beside: dataset → how it stands to what is bought.
     """
     why = dict(barred or {})
     kept = {name: "chosen" if name in chosen else "beyond_k" for name in ranked}
     content = {
-        "policy": policy, "k": 3, "budget": None, "datasets": tuple(chosen), "currency": "USD",
+        "policy": policy, "k": 3, "budget": None, "exchange_rate": None,
+        "datasets": tuple(chosen), "currency": "USD",
         "cost": float(sum(prices[name] for name in chosen)),
         "ranking": tuple(
             Ranked(
-                id=name, score=score, eligible=name not in why, reason=why.get(name, kept[name])
+                id=name, score=score, eligible=name not in why, reason=why.get(name, kept[name]),
+                beside=(beside or {}).get(name),
             )
             for name, score in ranked.items()
         ),

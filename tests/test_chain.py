@@ -182,10 +182,10 @@ def test_a_copy_of_a_dataset_gains_nothing_and_takes_nothing(project: Path) -> N
     original, before = resell(project)
     all_of_it(project)
     after = read_table(project / "data/dataset_values/desk/kmm/weights.parquet").set_index("id")
-    columns = ["weight", "low", "high", "chosen_probability", "signed_weight"]
+    columns = ["weight", "low", "high", "weight_probability", "signed_weight"]
     np.testing.assert_allclose(after.loc[before.index, columns], before[columns], atol=1e-12)
     copies = after[after.index.str.startswith("zz")]
-    assert not copies[["weight", "high", "chosen_probability"]].to_numpy().any()
+    assert not copies[["weight", "high", "weight_probability"]].to_numpy().any()
     decision = read_json(project / "data/valuation_decision/desk/decision.json")
     refused = {one["id"]: one for one in decision["refused"]}
     for copy in copies.index:
@@ -439,19 +439,19 @@ OTHER = {
     ("gradient_sketches", "projection"): "none",
     ("kernel_matrix", "normalize"): "none",
     ("near_copies", "similarity"): 0.7,
-    ("kmm_weights", "penalty"): "price",
+    ("kmm_weights", "absolute_lambda"): 0.3,
     ("kmm_weights", "relative_lambda"): 0.3,
-    ("kmm_weights", "rule"): None,  # needs one of the next two
+    ("kmm_weights", "rule"): None,  # needs the next one
     ("kmm_weights", "number"): 2,
     ("kmm_weights", "cap"): 0.4,
     ("kmm_weights", "owner_cap"): 0.5,
     ("kmm_weights", "total"): 1.0,
-    ("kmm_weights", "budget"): 50.0,
     ("offers", "licences"): ["MIT"],
     ("offers", "pool"): None,  # its content counts, not its name
     ("selected_subset", "policies"): ["kmm"],
     ("selected_subset", "decide_by"): "one_step",
     ("selected_subset", "budget"): 100.0,
+    ("selected_subset", "exchange_rate"): 500.0,
     ("base_model", "lora", "target_modules"): ["q_proj"],
     ("base_model", "lora", "layers"): None,  # not beside last_layers
     ("gradient_sketches", "objective", "kind"): "dpo",

@@ -1,4 +1,4 @@
-"""Random pools for policies: bundles, exclusions, barred datasets, k and budget among them."""
+"""Random pools for policies: bundles, exclusions, bars, k, budget and exchange rate among them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def given(seed: int, order: np.ndarray | None = None) -> Given:
     target = vectors[: max(1, n // 3)].sum(axis=0) + 0.5 * rng.normal(size=30)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     target /= np.linalg.norm(target)
-    K, c, penalties = vectors @ vectors.T, vectors @ target, rng.uniform(0.5, 1.5, size=n)
+    penalties = rng.uniform(0.5, 1.5, size=n)
     values, mean_values = rng.normal(size=n), rng.normal(size=n)
     prices = rng.integers(5, 50, size=n).astype(float)
     shuffled = rng.permutation(n).tolist()
@@ -29,6 +29,10 @@ def given(seed: int, order: np.ndarray | None = None) -> Given:
     barred = [shuffled[-1]] if n > 3 and rng.random() < 0.4 else []
     k = int(rng.integers(1, n + 1)) if rng.random() < 0.7 else None
     budget = float(rng.uniform(10, prices.sum())) if rng.random() < 0.7 else None
+    rate = float(rng.uniform(50, 1000)) if rng.random() < 0.4 else None
+    if n > 3 and rng.random() < 0.3:  # a copy
+        vectors[1], penalties[1] = vectors[0], penalties[0]
+    K, c = vectors @ vectors.T, vectors @ target
     at = np.arange(n) if order is None else order
     place = {int(i): new for new, i in enumerate(at)}
     sold = lots_of(
@@ -40,13 +44,13 @@ def given(seed: int, order: np.ndarray | None = None) -> Given:
     program = Program(((K + K.T) / 2)[np.ix_(at, at)], c[at], 1.0, penalties[at])
     return Given(
         ids=tuple(f"d{i}" for i in at),
-        limits=buyer_limits(n, prices[at], k=k, budget=budget, lots=sold),
+        limits=buyer_limits(n, prices[at], k=k, budget=budget, exchange_rate=rate, lots=sold),
         values=values[at],
         mean_values=mean_values[at],
         program=program,
         lam=0.1 * program.lambda_max(),
         seed=seed,
-        time_limit=5.0,
+        search_limit=5000,
     )
 
 

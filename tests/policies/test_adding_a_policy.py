@@ -39,7 +39,8 @@ def test_it_passes_what_every_policy_has_to_pass(added: Policy) -> None:
     test_policies.test_the_order_of_the_datasets_does_not_matter(added)
     test_policies.test_it_depends_on_what_it_says_and_on_nothing_else(added)
     test_policies.test_an_empty_pool_and_no_limits(added)
-    test_policies.test_other_budgets_and_changes_of_every_policy_that_ranks(added, False)
+    test_policies.test_other_budgets_and_changes_of_every_policy_that_decides(added, False)
+    test_policies.test_a_walk_away_price_of_every_policy_that_decides(added)
 
 
 def test_it_does_what_it_says(added: Policy) -> None:

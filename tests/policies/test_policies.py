@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +11,21 @@ from random_pools import given, with_budget
 
 from appraise.errors import ParamsError
 from appraise.numerics.buying import buyer_limits
-from appraise.numerics.counterfactual import changes, frontier
+from appraise.numerics.counterfactual import changes, frontier, walk_away_price
 from appraise.numerics.lots import lots_of
+from appraise.numerics.program import Program
 from appraise.numerics.selection import Given, Purchase
 from appraise.policies import POLICIES
 from appraise.policies.policy import Policy
 
 SEEDS = range(25)
 every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-RANKING = {name: policy for name, policy in POLICIES.items() if policy.ranks}
+DECIDING = [
+    (policy, programmed)
+    for policy in POLICIES.values()
+    for programmed in (True, False)
+    if policy.decides and (programmed or "objective" not in policy.depends_on)
+]
 
 
 def by_id(of: Given, purchase: Purchase) -> dict[str, str]:
@@ -30,6 +37,13 @@ def same(one: Purchase, other: Purchase) -> bool:
     return scores and (one.chosen, one.ranking, one.reasons, one.cost) == (
         other.chosen, other.ranking, other.reasons, other.cost
     )  # fmt: skip
+
+
+def at_price(of: Given, i: int, price: float) -> Given:
+    """The same with another price of one dataset."""
+    prices = of.limits.prices.copy()
+    prices[i] = price
+    return replace(of, limits=of.limits.at(prices))
 
 
 def check(policy: Policy, of: Given) -> Purchase:
@@ -87,7 +101,7 @@ def test_it_depends_on_what_it_says_and_on_nothing_else(policy: Policy) -> None:
         others = {
             "seed": replace(of, seed=of.seed + 1),
             "resamples": replace(of, mean_values=-np.asarray(of.mean_values)),
-            "time_limit": replace(of, time_limit=of.time_limit / 2),
+            "search_limit": replace(of, search_limit=1),
             "objective": replace(of, program=replace(of.program, c=of.program.c[::-1].copy())),
             "method": replace(of, values=-np.asarray(of.values)),
         }
@@ -106,8 +120,9 @@ def test_it_depends_on_what_it_says_and_on_nothing_else(policy: Policy) -> None:
         assert same(policy.choose(bare), purchase)
     reads = policy.depends_on | ({"method"} if policy.method else set())
     assert moved <= reads
-    indirect = {"time_limit", "method"}  # not with so few datasets; not its values, but its program
-    assert reads - indirect <= moved
+    other = reads & {"objective", "resamples"}  # of its method, which its values do not matter to
+    indirect = {"method"} if other else set()
+    assert reads - indirect - {"search_limit"} <= moved, "few datasets are searched in a moment"
 
 
 @every_policy
@@ -133,9 +148,12 @@ def test_what_its_method_does_not_give_is_asked_for(policy: Policy) -> None:
         policy.choose(bare)
 
 
-@pytest.mark.parametrize("programmed", [True, False], ids=["program", "no program"])
-@pytest.mark.parametrize("policy", RANKING.values(), ids=RANKING)
-def test_other_budgets_and_changes_of_every_policy_that_ranks(
+@pytest.mark.parametrize(
+    ("policy", "programmed"),
+    DECIDING,
+    ids=[f"{policy.name}-{'program' if yes else 'no program'}" for policy, yes in DECIDING],
+)
+def test_other_budgets_and_changes_of_every_policy_that_decides(
     policy: Policy, programmed: bool
 ) -> None:
     """The frontier is what every budget buys; each change gets its dataset bought."""
@@ -151,15 +169,37 @@ def test_other_budgets_and_changes_of_every_policy_that_ranks(
         refused = changes(policy.choose, of, points)
         assert {c.index for c in refused} == set(range(len(of.ids))) - set(policy.choose(of).chosen)
         for change in refused:
-            prices, i = of.limits.prices.copy(), change.index
-            if change.price is not None:
-                prices[i] = change.price
-                assert i in policy.choose(replace(of, limits=of.limits.at(prices))).chosen
+            i = change.index
             if change.k is not None:
                 wider = replace(of, limits=replace(of.limits, k=change.k))
                 assert i in policy.choose(wider).chosen
             if change.budget is not None:
                 assert i in policy.choose(with_budget(of, change.budget)).chosen
+
+
+@pytest.mark.parametrize(
+    "policy", [one for one in POLICIES.values() if one.decides], ids=lambda one: one.name
+)
+def test_a_walk_away_price_of_every_policy_that_decides(policy: Policy) -> None:
+    """At it the dataset is bought, above it not, whether it is bought at its own price or not."""
+    for seed in range(12):
+        of = given(seed)
+        if of.limits.budget is None and of.limits.exchange_rate is None:
+            continue
+        for i in range(len(of.ids)):
+            price = walk_away_price(policy.choose, of, i)
+            if price is None:
+                assert i not in policy.choose(at_price(of, i, 0.0)).chosen
+                continue
+            if math.isinf(price):
+                assert i in policy.choose(at_price(of, i, 1e9)).chosen
+                continue
+            if price < 1e-4:
+                continue  # free, up to what rounding makes of it
+            for less in (price, price / 2, 1e-5):  # at it another set may be as good
+                assert i in policy.choose(at_price(of, i, price - less)).chosen
+            for more in (1e-5, 1.0, 10.0):
+                assert i not in policy.choose(at_price(of, i, price + more)).chosen
 
 
 POOL = Given(
@@ -172,7 +212,7 @@ POOL = Given(
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        ("kmm", "cde"),
+        ("largest_weights", "cde"),
         ("one_step", "cde"),
         ("task_vectors", "cde"),
         ("none", ""),
@@ -185,6 +225,22 @@ def test_what_each_buys(policy: str, expected: str) -> None:
     assert [POOL.ids[i] for i in chosen] == list(expected)
 
 
+def test_the_best_mix_is_of_datasets_that_differ() -> None:
+    """b is the second best by itself, but teaches what a teaches; d points away, e is weak."""
+    K, c = np.eye(5), np.array([0.6, 0.5, 0.4, -0.5, 0.05])
+    K[0, 1] = K[1, 0] = 0.9
+    of = replace(POOL, program=Program(K, c, 1.0, np.ones(5)), lam=0.1, values=c)
+    of = replace(of, limits=buyer_limits(5, k=2))
+    for name, expected in (("kmm", "ac"), ("greedy", "ac"), ("one_step", "ab")):
+        assert [of.ids[i] for i in POLICIES[name].choose(of).chosen] == list(expected)
+    best = POLICIES["kmm"].choose(of)
+    assert best.reasons == ("chosen", "no_score", "chosen", "no_score", "no_score")
+    assert best.scores[[0, 2]] == pytest.approx([0.5**2 / 2, 0.3**2 / 2])
+    assert best.proof is not None
+    assert best.proof.objective == pytest.approx(0.5 - 0.5**2 / 2 - 0.3**2 / 2)
+    assert best.proof.exact
+
+
 def test_everything_whatever_k_budget_and_exclusions_but_nothing_that_is_barred() -> None:
     sold = lots_of(5, (), [(0, 1)], [2])
     of = replace(POOL, limits=buyer_limits(5, POOL.limits.prices, k=1, budget=20, lots=sold))
@@ -195,7 +251,7 @@ def test_everything_whatever_k_budget_and_exclusions_but_nothing_that_is_barred(
 def test_weights_of_a_bundle_add_up_and_cosines_do_not() -> None:
     of = replace(POOL, limits=buyer_limits(5, k=2, lots=lots_of(5, [(3, 4)])))
     of = replace(of, values=np.array([0.1, 0.0, 0.4, 0.3, 0.2]))
-    assert POLICIES["kmm"].choose(of).chosen == (3, 4)
+    assert POLICIES["largest_weights"].choose(of).chosen == (3, 4)
     assert POLICIES["one_step"].choose(of).chosen == (2, 0)
 
 
@@ -214,7 +270,12 @@ def test_bagged_weights_rank_by_the_average() -> None:
     of = Given(tuple("abc"), buyer_limits(3, k=2), np.array([0.4, 0.3, 0.0]))
     bagged = POLICIES["kmm_bagged"].choose
     assert bagged(replace(of, mean_values=np.array([0.1, 0.3, 0.2]))).chosen == (1, 2)
-    assert bagged(of).chosen == (0, 1), "without resamples as kmm"
+    assert bagged(of).chosen == (0, 1), "without resamples the largest weights"
+
+
+def test_who_may_decide() -> None:
+    may_not = [name for name, policy in POLICIES.items() if not policy.decides]
+    assert may_not == ["none", "target_only", "all"]
 
 
 def test_which_adapters_are_trained_on_what() -> None:

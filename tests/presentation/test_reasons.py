@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from appraise.presentation.reasons import (
     Coverer,
     Ranking,
+    Reason,
     Refusal,
     praise,
     rank_praise,
@@ -18,11 +20,12 @@ from appraise.presentation.reasons import (
 )
 from appraise.records.subset import Change
 
-X, Y, Z = Coverer("X", 0.3, True), Coverer("Y", 0.2, True), Coverer("Z", 0.02, True)
+X, Y, Z = Coverer("X", 0.3), Coverer("Y", 0.2), Coverer("Z", 0.02)
 COVERED = Refusal(
-    alignment=0.6, margin=0.08, threshold=0.1, weight=0.0, signed_high=0.05,
-    covered_by=(Z, X, Y), priced=True, rank=0, positive=9, k=3, bought_before=3,
+    alignment=0.6, margin=0.08, threshold=0.1, gain=0.0, gain_in_money=None, signed_high=0.05,
+    covered_by=(Z, X, Y), outcome="no_score", cheaper=False, k=3,
 )  # fmt: skip
+USEFUL = replace(COVERED, margin=0.18, gain=0.0213, outcome="beyond_k")
 
 
 def test_covered_names_those_that_hold_most_of_it() -> None:
@@ -31,11 +34,11 @@ def test_covered_names_those_that_hold_most_of_it() -> None:
     assert found.sentence == "Aligned, but 83 % of it is already covered by X and Y."
 
 
-def test_covered_says_when_a_coverer_was_not_bought() -> None:
-    some = reason(replace(COVERED, covered_by=(X, replace(Y, bought=False)))).sentence
-    assert some.endswith("by X and Y (Y would come first, but was not bought either).")
-    every = reason(replace(COVERED, covered_by=(replace(X, bought=False),))).sentence
-    assert every.endswith("covered by X, which would come first but was not bought either.")
+def test_covered_by_what_costs_less_says_so() -> None:
+    """Where it would be bought at a lower price: in place of what covers it."""
+    assert reason(replace(COVERED, cheaper=True)).sentence == (
+        "Aligned, but 83 % of it is already covered by X and Y, for less money."
+    )
 
 
 def test_more_than_all_is_all() -> None:
@@ -43,18 +46,40 @@ def test_more_than_all_is_all() -> None:
     assert reason(case).sentence == "Aligned, but all of it is already covered by X."
 
 
-def test_a_useful_dataset_beyond_the_first_k() -> None:
-    found = reason(replace(COVERED, weight=0.1, rank=5))
-    assert found.kind == "beyond_k"
-    assert found.sentence == (
-        "Useful, but not among the first three: it comes 5th of the 9 that deserve a share."
+def test_a_useful_dataset_for_which_there_is_no_place() -> None:
+    assert reason(USEFUL) == Reason(
+        "beyond_k",
+        "Useful: it would add 2.1 % of the task, but the three places go to datasets that do more.",
+    )
+    assert reason(replace(USEFUL, k=1)) == Reason(
+        "beyond_k",
+        "Useful: it would add 2.1 % of the task, but the only place goes to one that does more.",
+    )
+    assert "next to nothing to what is bought" in reason(replace(USEFUL, gain=0.0004)).sentence
+
+
+@pytest.mark.parametrize("changes", [{"outcome": "over_budget"}, {"cheaper": True}])
+def test_a_useful_dataset_for_which_there_is_no_money(changes: dict[str, Any]) -> None:
+    assert reason(replace(USEFUL, **changes)) == Reason(
+        "over_budget",
+        "Useful: it would add 2.1 % of the task, but other datasets do more for the money that "
+        "there is.",
     )
 
 
-def test_a_useful_dataset_that_the_budget_does_not_reach() -> None:
-    found = reason(replace(COVERED, weight=0.1, rank=2, bought_before=1))
-    assert found.kind == "over_budget"
-    assert "exceeds what is left of the budget" in found.sentence
+def test_a_useful_dataset_that_costs_more_than_what_it_adds_is_worth() -> None:
+    case = replace(USEFUL, outcome="too_dear", cheaper=True, gain_in_money="64 USD")
+    assert reason(case) == Reason(
+        "too_dear",
+        "Useful: it would add 2.1 % of the task, which is worth 64 USD, less than its price.",
+    )
+
+
+def test_what_it_is_a_copy_of_and_what_excludes_it_come_before_what_it_adds() -> None:
+    copy = reason(replace(USEFUL, copy_of="“X”"))
+    assert copy == Reason("copy", "Teaches exactly what “X” teaches, to the last digit.")
+    beside = reason(replace(USEFUL, copy_of="“X”", excluded_by="“Y”"))
+    assert beside == Reason("excluded", "Useful, but it is not sold beside “Y”.")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +94,7 @@ def test_a_useful_dataset_that_the_budget_does_not_reach() -> None:
         ),
         ({"alignment": 0.001}, "unrelated", "next to nothing in common"),
         ({"alignment": -0.001}, "unrelated", "next to nothing in common"),
-        ({"alignment": 0.09}, "weak", "too weakly for its price"),
-        ({"alignment": 0.09, "priced": False}, "weak", "too weakly to earn a share"),
+        ({"alignment": 0.09}, "weak", "too weakly to add anything"),
         (
             {"ineligible": "licence: \x1b[1mno\n"},
             "ineligible",
@@ -86,7 +110,7 @@ def test_each_case_has_its_sentence(changes: dict[str, object], kind: str, words
 
 def test_praise_says_how_much_is_its_own() -> None:
     assert praise(1, 16, 1.0, []) == (
-        "Pulls hardest of all 16 candidates towards the task, and no other chosen dataset teaches "
+        "Pulls hardest of all 16 candidates towards the task, and no other that is bought teaches "
         "the same."
     )
     assert "undoes what the others teach" in praise(16, 16, -0.01, [X])

@@ -40,7 +40,7 @@ def test_everything_at_once_within_sections_and_between_them(tmp_path: Path) -> 
         gradient_sketches={"vectors": "gradients", "previews": 4},
         selected_subset={"k": 0},
         lora_adapter={"target_share": 0.5, "mix": "plan"},
-        kmm_weights={"rule": "budget"},
+        kmm_weights={"rule": "number"},
         dataset_values={"methods": ["allignment"]},
     )
     assert lines == [
@@ -50,7 +50,7 @@ def test_everything_at_once_within_sections_and_between_them(tmp_path: Path) -> 
         "gradient_sketches.previews: expected one of preview, vectors, task_vectors, dimension, "
         "distortion, projection, max_rows, device, dtype, seed, objective, found 'previews'; did "
         "you mean preview?",
-        "kmm_weights: rule is budget, but budget is not given",
+        "kmm_weights: rule is number, but number is not given",
         "selected_subset.k: Input should be greater than 0, found 0",
         "target_sets.t.train: expected examples for training, because lora_adapter.target_share is "
         "0.5, found 0; raise it, or set target_share to 0",

@@ -26,7 +26,7 @@ def test_the_published_schema_is_what_the_command_prints() -> None:
 def test_it_is_a_json_schema_that_names_its_version() -> None:
     schema = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["$id"] == schema["properties"]["schema"]["const"] == "appraise/decision/4"
+    assert schema["$id"] == schema["properties"]["schema"]["const"] == "appraise/decision/5"
     assert set(schema["required"]) == set(schema["properties"])
 
 

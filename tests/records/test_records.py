@@ -222,10 +222,10 @@ def test_a_decision_is_named_by_all_the_rest(project: Project) -> None:
 
 def test_a_settings_value_is_looked_up_by_section_and_name(project: Project) -> None:
     asked = Decision.read(project.folder("valuation_decision", fabricated.TARGET)).asked
-    assert asked.setting("kmm_weights", "penalty") == "price"
+    assert asked.setting("kmm_weights", "rule") == "absolute"
     assert asked.setting("kmm_weights", "caps") is None, "a mapping is no single value"
     assert asked.setting("nothing", "at all") is None
-    assert (asked.priced, asked.confidence, asked.resamples) == (True, 0.9, 100)
+    assert (asked.priced, asked.confidence, asked.resamples) == (False, 0.9, 100)
 
 
 def test_a_loss_table_with_another_head_is_refused(project: Project, tmp_path: Path) -> None:

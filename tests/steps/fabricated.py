@@ -17,6 +17,9 @@ import numpy as np
 import pandas as pd
 from factory import put, sha
 
+from appraise.numerics.beside import beside
+from appraise.numerics.lots import lots_of
+from appraise.numerics.program import Program as ConvexProgram
 from appraise.project import Project
 from appraise.project.manifest import Input
 from appraise.records.candidates import Candidates
@@ -28,9 +31,10 @@ from appraise.records.offers import Offers, Unusable
 from appraise.records.set_aside import WhySetAside
 from appraise.records.subset import (
     Alternatives,
+    Beside,
     Change,
+    Covered,
     FrontierPoint,
-    Separation,
     ShadowPrice,
 )
 from appraise.records.values import EntriesTable, OwnersTable, PathKnots, Resamples, WeightsTable
@@ -68,7 +72,6 @@ PARAMS: dict[str, Any] = {
             "components": [{"name": "siqa", "source": "siqa.jsonl"}],
         }
     },
-    "kmm_weights": {"penalty": "price"},
     "decision_outcome": {"resamples": 300},
 }
 
@@ -81,11 +84,31 @@ class Valuation:
         ids: the datasets, sorted.
         weights: (n,).
         alignment: (n,).
+        K: (n, n).
+        lam: λ.
     """
 
     ids: list[str]
     weights: np.ndarray
     alignment: np.ndarray
+    K: np.ndarray
+    lam: float
+
+    def beside(self, chosen: Sequence[str]) -> dict[str, Beside]:
+        """Dataset → how it stands to what is bought."""
+        n, bought = len(self.ids), [self.ids.index(name) for name in chosen]
+        program = ConvexProgram(self.K, self.alignment, 1.0, np.ones(n))
+        return {
+            name: Beside(
+                weight=one.weight,
+                gain=one.gain,
+                margin=one.margin,
+                covered_by=tuple(Covered(id=self.ids[j], amount=a) for j, a in one.covered_by),
+            )
+            for name, one in zip(
+                self.ids, beside(program, self.lam, lots_of(n), bought), strict=True
+            )
+        }
 
     def ranked(self, by: np.ndarray) -> dict[str, float]:
         """Dataset → number, largest first."""
@@ -171,9 +194,9 @@ def valuation(project: Project, relative_lambda: float = 0.2, resamples: int = 1
     put(project, "transfer_matrix", "", transfer, helps)
     program = Program.of(kernel, relative_lambda, resamples)
     put(project, "dataset_values", f"{TARGET}/kmm", *program.records())
-    table = factory.values(prices(), {name: provider(name) for name in ids}, c)
+    table = factory.values({name: provider(name) for name in ids}, c)
     put(project, "dataset_values", f"{TARGET}/alignment", table)
-    return Valuation(ids, program.w, c)
+    return Valuation(ids, program.w, c, K, program.lam)
 
 
 @dataclass(frozen=True)
@@ -182,7 +205,6 @@ class Program:
 
     Attributes:
         kernel: its K and c.
-        penalty: p (n,).
         lam: λ.
         lambda_max: the smallest λ at which all weights are 0.
         w: (n,) weights.
@@ -191,7 +213,6 @@ class Program:
     """
 
     kernel: Kernel
-    penalty: np.ndarray
     lam: float
     lambda_max: float
     w: np.ndarray
@@ -201,22 +222,20 @@ class Program:
     @classmethod
     def of(cls, kernel: Kernel, relative_lambda: float, resamples: int) -> Program:
         K, c, n = kernel.K, kernel.C[0], len(kernel.ids)
-        money = np.array([DATASETS[name][1] for name in kernel.ids])
-        penalty, rng = money / money.mean(), np.random.default_rng(0)
-        lambda_max = float((c / penalty).max())
+        rng, lambda_max = np.random.default_rng(0), float(c.max())
         lam = relative_lambda * lambda_max
-        w, signed = (minimise(K, c, lam * penalty, signed=sign) for sign in (False, True))
+        w, signed = (minimise(K, c, np.full(n, lam), signed=sign) for sign in (False, True))
         spread = 0.035 + 0.02 * rng.random(n)
         noise = spread * rng.normal(size=(resamples, n))
         samples = np.clip(w + noise - 0.02 * (w == 0), 0, None)
-        return cls(kernel, penalty, lam, lambda_max, w, signed, samples)
+        return cls(kernel, lam, lambda_max, w, signed, samples)
 
     def records(self) -> list[Any]:
         """The files of the method `kmm`."""
         ids = self.kernel.ids
         lambdas = self.lambda_max * np.linspace(1, 0, 26)
         K, c = self.kernel.K, self.kernel.C[0]
-        path = np.array([minimise(K, c, value * self.penalty) for value in lambdas])
+        path = np.array([minimise(K, c, np.full(len(c), value)) for value in lambdas])
         inside = [name for name, x in zip(ids, self.w, strict=True) if x > 0]
         entries = [
             {"id": name, "enters": 0.9 - 0.05 * i, "leaves": np.nan}
@@ -224,7 +243,7 @@ class Program:
         ]
         owners = [
             {
-                "owner": owner, "weight": 0.3, "value": 0.02, "value_in_money": 7.5,
+                "owner": owner, "weight": 0.3, "value": 0.02,
                 "datasets": json.dumps([name for name in ids if provider(name) == owner]),
             }
             for owner in PROVIDERS
@@ -235,13 +254,12 @@ class Program:
             PathKnots(lambdas, path, ids),
             EntriesTable(pd.DataFrame(entries)),
             OwnersTable(pd.DataFrame(owners)),
-            Resamples(self.samples, ids, self.samples > 0, self.samples),
+            Resamples(self.samples, ids, self.samples),
         ]
 
     def table(self) -> WeightsTable:
         ids, K, c, w = self.kernel.ids, self.kernel.K, self.kernel.C[0], self.w
-        scale = float(np.mean([DATASETS[name][1] for name in ids]))
-        margins, threshold = c - K @ w, self.lam * self.penalty
+        margins, threshold = c - K @ w, self.lam
         outside = margins + K.diagonal() * w
         covered = [
             factory.covered_by(
@@ -251,13 +269,11 @@ class Program:
         ]
         below = np.isin(ids, SIGNED_BELOW_ZERO)
         return factory.values(
-            prices(), {name: provider(name) for name in ids}, c,
-            penalty=self.penalty, weight=w, **self.ends(), signed_weight=self.signed,
+            {name: provider(name) for name in ids}, c,
+            weight=w, **self.ends(), signed_weight=self.signed,
             signed_low=self.signed - 0.05, signed_high=np.where(below, -0.01, self.signed + 0.05),
             margin=margins, threshold=threshold,
-            walk_away=np.maximum(0, outside / self.lam),
-            walk_away_price=np.maximum(0, outside / self.lam) * scale,
-            value=0.5 * w**2, value_in_money=0.5 * w**2 * scale / self.lam,
+            value=0.5 * w**2,
             family=["drugswap_brand" if name == "drugswap_generic" else name for name in ids],
             family_weight=w, family_value=0.5 * w**2,
             near_threshold=np.abs(outside / threshold - 1) < 0.1,
@@ -269,21 +285,20 @@ class Program:
         if not len(self.samples):
             same = dict.fromkeys(("low", "high", "mean_weight"), self.w)
             chosen = (self.w > 0).astype(float)
-            return same | {"best_rank": np.nan, "worst_rank": np.nan, "chosen_probability": chosen}
+            return same | {"best_rank": np.nan, "worst_rank": np.nan, "weight_probability": chosen}
         low, high = np.quantile(self.samples, [0.05, 0.95], axis=0)
         return {
             "low": low, "high": high, "mean_weight": self.samples.mean(axis=0), "best_rank": 1.0,
-            "worst_rank": 9.0, "chosen_probability": (self.samples > 0).mean(axis=0),
+            "worst_rank": 9.0, "weight_probability": (self.samples > 0).mean(axis=0),
         }  # fmt: skip
 
     def certificate(self) -> ProgramCertificate:
-        scale = float(np.mean([DATASETS[name][1] for name in self.kernel.ids]))
         stated = StatedCertificate(
             lam=self.lam, lambda_max=self.lambda_max, relative_lambda=self.lam / self.lambda_max,
             rule="relative", ridge=0.0, nonnegative=True, limits=StatedLimits(), primal=0.31415,
             dual=0.31415, gap=3.2e-12, kkt_violation=8.1e-11, residual_norm=0.52,
             relative_error=8.1e-11, tolerance=1e-7, tau=1.0, condition_number=41.0,
-            min_eigenvalue=0.05, penalty_scale=scale, exchange_rate=self.lam / scale,
+            min_eigenvalue=0.05,
             status="solved", iterations=275, primal_residual=1e-12, dual_residual=2e-12,
         )  # fmt: skip
         signed = stated.model_copy(update={"gap": 2e-12, "kkt_violation": 1e-11})
@@ -301,7 +316,6 @@ def alternatives(ids: Sequence[str], chosen: Sequence[str]) -> Alternatives:
     )  # fmt: skip
     close = {name: name == "obqa" for name in ids}
     return Alternatives(
-        exchange_rate=0.0004,
         shadow_price=ShadowPrice(more=0.0, less=0.0003),
         frontier=points,
         changes={
@@ -311,13 +325,11 @@ def alternatives(ids: Sequence[str], chosen: Sequence[str]) -> Alternatives:
             for name in ids
             if name not in chosen
         },
-        separations={
-            name: Separation(
-                rival=ids[0], difference=0.02, low=-0.03, high=0.07, tied=close[name],
-                more_rows=31 if close[name] else 0,
-            )
-            for name in ids
+        walk_away=dict.fromkeys(chosen, 210.0),
+        bought_probability={
+            name: 0.95 if name in chosen else 0.4 if close[name] else 0.02 for name in ids
         },
+        separations={},
     )  # fmt: skip
 
 
@@ -334,7 +346,10 @@ def subsets(project: Project, found: Valuation, barred: Mapping[str, str] | None
     }
     for policy, ranked in scores.items():
         chosen = [name for name, score in ranked.items() if name in free and score > 0][:3]
-        more = {"alternatives": alternatives(found.ids, chosen)} if policy == "kmm" else {}
+        more: dict[str, Any] = {}
+        if policy == "kmm":
+            more["alternatives"] = alternatives(found.ids, chosen)
+            more["beside"] = found.beside(chosen)
         made = factory.subset(policy, chosen, ranked, prices(), barred, **more)
         put(project, "selected_subset", f"{TARGET}/{policy}", made)
 

@@ -40,7 +40,7 @@ def large_pool(root: Path, **asked: Any) -> Project:
     made = write_params(
         root,
         candidates={"largest": 100},
-        kmm_weights={"penalty": "price"} | asked,
+        kmm_weights={"rule": "relative"} | asked,
         dataset_values={"bootstraps": 5},
     )
     for i, name in enumerate(IDS):
@@ -62,8 +62,8 @@ def project(tmp_path: Path) -> Project:
     "asked",
     [
         {"rule": "number", "number": 25},
-        {"rule": "budget", "budget": 200.0, "penalty": "uniform"},
-        {"cap": 0.01, "penalty": "uniform"},
+        {"rule": "absolute", "absolute_lambda": 0.1},
+        {"cap": 0.01},
         {"cap": 0.02, "caps": {"d003": 0.5}, "total": 1.0},
         {"owner_cap": 0.4, "ridge": 0.5, "relative_lambda": 0.02},
     ],
@@ -74,7 +74,7 @@ def test_the_proof_is_of_the_program_that_decides(tmp_path: Path, asked: dict[st
     for step in (STEP, kernel_matrix.STEP, dataset_values.STEP):
         run(step, made)
     G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
-    question = question_of(made.params.kmm_weights, IDS, list(PRICES.values()), ["owner of d"] * N)
+    question = question_of(made.params.kmm_weights, IDS, ["owner of d"] * N)
     content = read_json(made.open("candidates") / "candidates.json")
     for i, target in enumerate(("t", "u")):
         g = kernel.mean_gradient(drawn(1000 + i))
@@ -94,17 +94,17 @@ def test_every_setting_of_the_question_asks_for_new_candidates(project: Project)
     assert run(STEP, project).made == ()
     changes: list[dict[str, Any]] = [
         {"cap": 0.3}, {"caps": {"d001": 0.1}}, {"owner_cap": 0.9}, {"total": 0.8}, {"ridge": 0.1},
-        {"rule": "number", "number": 5}, {"relative_lambda": 0.3}, {"penalty": "uniform"},
+        {"rule": "number", "number": 5}, {"relative_lambda": 0.3}, {"rule": "absolute"},
     ]  # fmt: skip
     for change in changes:
         other = write_params(
             project.root, candidates={"largest": 100},
-            kmm_weights={"penalty": "price"} | change,
+            kmm_weights={"rule": "relative"} | change,
         )  # fmt: skip
         assert not STEP.current(other, ""), change
     unasked = {"bootstraps": 7, "confidence": 0.5, "seed": 3}
     other = write_params(
-        project.root, candidates={"largest": 100}, kmm_weights={"penalty": "price"},
+        project.root, candidates={"largest": 100}, kmm_weights={"rule": "relative"},
         dataset_values=unasked,
     )  # fmt: skip
     assert STEP.current(other, "")
@@ -125,12 +125,10 @@ def test_the_weights_are_those_of_all_datasets(project: Project) -> None:
     run(kernel_matrix.STEP, project)
     run(dataset_values.STEP, project)
     G = np.array([kernel.mean_gradient(drawn(i)) for i in range(N)])
-    prices = np.array([10.0 + i % 7 for i in range(N)])
     for i, target in enumerate(("t", "u")):
         g = kernel.mean_gradient(drawn(1000 + i))
-        c, p = G @ g, prices / prices.mean()
-        program = Program(G @ G.T, c, float(g @ g), p)
-        whole = solve_program(program, 0.2 * (c / p).max()).weights
+        program = Program(G @ G.T, G @ g, float(g @ g), np.ones(N))
+        whole = solve_program(program, 0.2 * (G @ g).max()).weights
         table = read_table(project.open("dataset_values", f"{target}/kmm") / "weights.parquet")
         found = dict(zip(table["id"], table["weight"], strict=True))
         assert set(found) == set(chosen)

@@ -38,40 +38,37 @@ def table(project: Project, target: str = "t") -> pd.DataFrame:
     ).set_index("id")
 
 
-@pytest.mark.parametrize("penalty", ["uniform", "price"])
-def test_certificate_can_be_recomputed_from_the_files(tmp_path: Path, penalty: str) -> None:
-    project = valued(tmp_path, penalty=penalty)
+@pytest.mark.parametrize("rule", ["absolute", "relative"])
+def test_certificate_can_be_recomputed_from_the_files(tmp_path: Path, rule: str) -> None:
+    project = valued(tmp_path, rule=rule)
     kernel, meta = read_arrays(project.open("kernel_matrix") / "kernel.safetensors")
     for row, target in enumerate(("t", "u")):
         stated = read_json(project.open("dataset_values", f"{target}/kmm") / "certificate.json")
         found = table(project, target)
         assert list(found.index) == meta["ids"]
         data = kernel["K"], kernel["C"][row], float(kernel["tau"][row])
-        penalties = found["penalty"].to_numpy()
+        penalties = np.ones(len(found))
         for weights, facts in (("weight", stated), ("signed_weight", stated["signed"])):
             program = Program(*data, penalties, facts["ridge"], facts["nonnegative"])
             again = certify_program(program, found[weights].to_numpy(), facts["lambda"])
             differing = {name for name, value in again.as_json().items() if facts[name] != value}
             assert differing <= {"relative_lambda"}  # stated as asked, 0.2, not as divided
             assert max(abs(again.gap), again.kkt_violation) < 1e-12
-        assert stated["relative_lambda"] == 0.2
-        assert stated["lambda"] == pytest.approx(0.2 * stated["lambda_max"])
+        top, tau = stated["lambda_max"], stated["tau"]
+        expected = 0.05 * tau if rule == "absolute" else 0.2 * top
+        assert stated["lambda"] == pytest.approx(expected)
+        assert stated["relative_lambda"] == pytest.approx(expected / top)
 
 
 def test_table_is_consistent(tmp_path: Path) -> None:
-    project = valued(tmp_path, penalty="price")
+    project = valued(tmp_path, rule="relative")
     found = table(project)
     stated = read_json(project.open("dataset_values", "t/kmm") / "certificate.json")
-    assert stated["penalty_scale"] == 25
-    np.testing.assert_allclose(found["penalty"], found["price"] / 25)
-    np.testing.assert_allclose(found["threshold"], stated["lambda"] * found["penalty"])
-    np.testing.assert_allclose(found["walk_away_price"], 25 * found["walk_away"])
+    np.testing.assert_allclose(found["threshold"], stated["lambda"])
     np.testing.assert_array_equal(found["status"] == "in", found["weight"] > 0)
     chosen = found["weight"] > 0
     assert chosen.any()
     assert not chosen.all()
-    assert (found["walk_away_price"] > found["price"])[chosen].all()
-    assert (found["walk_away_price"] < found["price"])[~chosen].all()
     assert (found["value"] > 0).equals(chosen)
     for _, row in found.iterrows():
         covered = json.loads(row["covered_by"])
@@ -82,17 +79,10 @@ def test_table_is_consistent(tmp_path: Path) -> None:
     resamples, meta = read_arrays(project.open("dataset_values", "t/kmm") / "bootstrap.safetensors")
     assert meta["ids"] == list(found.index)
     assert resamples["weights"].shape == (20, 4)
-    np.testing.assert_allclose(found["chosen_probability"], resamples["chosen"].mean(axis=0))
+    np.testing.assert_allclose(found["weight_probability"], (resamples["weights"] > 0).mean(axis=0))
     path, _ = read_arrays(project.open("dataset_values", "t/kmm") / "path.safetensors")
     assert path["lambdas"][0] == pytest.approx(stated["lambda_max"])
     assert path["weights"].shape == (len(path["lambdas"]), 4)
-
-
-def test_uniform_penalty_has_no_price_in_money(tmp_path: Path) -> None:
-    found = table(valued(tmp_path, penalty="uniform"))
-    assert (found["penalty"] == 1).all()
-    assert found["walk_away_price"].isna().all()
-    assert (found["walk_away"] >= 0).all()
 
 
 def test_without_resamples_the_interval_is_the_weight(tmp_path: Path) -> None:
@@ -117,23 +107,9 @@ def test_what_costs_a_new_valuation_and_what_does_not(tmp_path: Path) -> None:
     assert run(STEP, project).made == ()
     write_offers(project, PRICES | {"zzz": 1.0})  # offered, but not in the kernel
     assert run(STEP, project).made == ()
-    write_offers(project, PRICES | {"c": 31.0})
-    assert run(STEP, project).made == KEYS
-    assert run(STEP, write_params(tmp_path, kmm_weights={"relative_lambda": 0.3})).made
-
-
-def test_a_price_that_cannot_be_a_penalty_is_named(tmp_path: Path) -> None:
-    project = valued(tmp_path, penalty="price")
-    write_offers(project, PRICES | {"c": 0.0})
-    expected = r"offers: price of c: expected a number above 0 .*, found 0; .* uniform"
-    with pytest.raises(OfferError, match=expected):
-        run(STEP, project)
-
-
-def test_a_free_dataset_is_fine_with_the_uniform_penalty(tmp_path: Path) -> None:
-    project = valued(tmp_path, penalty="uniform")
-    write_offers(project, PRICES | {"c": 0.0})
-    assert run(STEP, project).made == KEYS
+    write_offers(project, PRICES | {"c": 31.0, "d": 0.0})
+    assert run(STEP, project).made == (), "what it teaches does not depend on what is asked for it"
+    assert run(STEP, write_params(tmp_path, kmm_weights={"absolute_lambda": 0.3})).made
 
 
 def test_a_dataset_without_an_offer_is_named(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_titles_are_text_whatever_they_contain(html: str, outline: Outline) -> N
 
 def test_the_answer_comes_first(outline: Outline) -> None:
     text = words(outline.text)
-    assert "for 330 USD (example prices)" in text
+    assert "for 440 USD (example prices)" in text
     assert "The prices on this page are examples. No provider asked them." in text
     assert "taking at most three with no limit on spending" in text
     assert "It is better than “best one by one” and “drawn at random”." in text
@@ -140,13 +140,13 @@ def test_same_inputs_same_bytes(project: Project, tmp_path: Path) -> None:
 def test_nothing_worth_buying_and_no_training_is_a_page_too(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
     table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
-    zero = dict.fromkeys(("weight", "low", "high", "chosen_probability", "signed_weight"), 0.0)
-    nothing = WeightsTable(table.assign(**zero, covered_by="[]", walk_away_price=None))
+    zero = dict.fromkeys(("weight", "low", "high", "weight_probability", "signed_weight"), 0.0)
+    nothing = WeightsTable(table.assign(**zero, covered_by="[]"))
     factory.changed(project, "dataset_values", f"{TARGET}/kmm", nothing)
     for policy in fabricated.POLICIES:
         part = f"{TARGET}/{policy}"
         subset = Subset.read(project.open("selected_subset", part))
-        beyond = fabricated.alternatives(list(fabricated.DATASETS), [])
+        beyond = fabricated.alternatives([], [])
         none = subset.model_copy(update={"datasets": (), "cost": 0.0, "alternatives": beyond})
         factory.put(project, "selected_subset", part, none)
         factory.put(project, "lora_adapter", part, factory.training())
@@ -181,7 +181,8 @@ OF_A_PROGRAM = (
     "If we were stricter",
     "What more money would buy",
     "What it would add",
-    "Chosen when resampled",
+    "Bought when resampled",
+    "It adds",
     "(– to –)",
 )
 

@@ -36,10 +36,12 @@ def test_a_partition_for_each_target_and_policy(project: Project) -> None:
     assert run(STEP, project).made == ()
 
 
-def test_what_each_policy_buys(project: Project) -> None:
+def test_what_each_policy_buys(project: Project, tmp_path: Path) -> None:
+    policies = ["none", "kmm", "largest_weights", "one_step", "random"]
+    project = write_params(tmp_path, selected_subset={"k": 2, "policies": policies})
     run(STEP, project)
     table = read_table(project.open("dataset_values", "t/kmm") / "weights.parquet")
-    for policy, score in (("kmm", "weight"), ("one_step", "cosine")):
+    for policy, score in (("largest_weights", "weight"), ("one_step", "cosine")):
         best = table[table[score] > 0].sort_values(score, ascending=False)["id"].head(2)
         found = subset(project, policy)
         assert found["datasets"] == list(best)
@@ -64,7 +66,7 @@ def test_budget_and_k_are_obeyed(project: Project, tmp_path: Path) -> None:
 
 
 def test_policies_by_the_objective(project: Project, tmp_path: Path) -> None:
-    policies = ["kmm", "greedy", "best_subset"]
+    policies = ["largest_weights", "greedy", "kmm"]
     project = write_params(tmp_path, selected_subset={"k": 2, "policies": policies})
     assert run(STEP, project).made == tuple(f"{t}/{p}" for t in "tu" for p in policies)
     assert run(STEP, project).made == ()
@@ -81,10 +83,10 @@ def test_policies_by_the_objective(project: Project, tmp_path: Path) -> None:
 
 
 def test_a_budget_binds_the_policies_by_the_objective(project: Project, tmp_path: Path) -> None:
-    changed = {"k": 4, "budget": 35.0, "policies": ["kmm", "greedy", "best_subset"]}
+    changed = {"k": 4, "budget": 35.0, "policies": ["largest_weights", "greedy", "kmm"]}
     project = write_params(tmp_path, selected_subset=changed)
     run(STEP, project)
-    for policy in ("greedy", "best_subset"):
+    for policy in ("greedy", "kmm"):
         found = subset(project, policy)
         assert 0 < found["cost"] <= 35
         assert "d" not in found["datasets"], "it costs 40"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import fabricated  # type: ignore[import-not-found]
@@ -14,7 +13,7 @@ from fabricated import DATASETS, TARGET
 from appraise.errors import ArtifactError
 from appraise.project import Project
 from appraise.records.decision import Decision, json_schema
-from appraise.records.values import WeightsTable
+from appraise.records.subset import Subset
 from appraise.steps.runner import run
 from appraise.steps.valuation_decision import STEP
 from appraise.storage.files import read_json, sha256_json
@@ -54,7 +53,7 @@ def test_the_id_is_the_hash_of_all_the_rest(project: Project, decision: Decision
 
 def test_it_is_what_its_published_schema_says(project: Project, by_rank: Decision) -> None:
     content = read_json(project.open(STEP.noun, TARGET) / "decision.json")
-    assert content["schema"] == "appraise/decision/4"
+    assert content["schema"] == "appraise/decision/5"
     assert "mlflow" not in content, "what a recorder knows is not in the decision"
     for found in (content, by_rank.as_json()):
         jsonschema.Draft202012Validator(json_schema()).validate(found)
@@ -83,16 +82,15 @@ def test_each_refusal_has_the_reason_that_its_numbers_give(decision: Decision) -
     assert kinds["consumer_contracts"] == "covered"
     for item in decision.refused:
         if item.reason_kind == "covered":
-            assert item.explained.margin <= item.explained.threshold < item.alignment
+            assert item.adds.margin <= item.adds.needed < item.alignment
 
 
-def test_what_covers_a_refused_dataset_adds_up(decision: Decision) -> None:
-    for item in decision.refused:
-        covered = sum(other.amount for other in item.explained.covered_by)
-        if item.weight == 0:
-            expected = item.alignment - item.explained.margin
-            assert covered == pytest.approx(expected, abs=1e-12)
-        assert item.id not in {other.id for other in item.explained.covered_by}
+def test_what_covers_a_dataset_is_bought_and_adds_up(decision: Decision) -> None:
+    for item in decision.valued():
+        covered = sum(other.amount for other in item.adds.covered_by)
+        assert covered == pytest.approx(item.alignment - item.adds.margin, abs=1e-12)
+        assert {other.id for other in item.adds.covered_by} <= set(decision.bought_ids) - {item.id}
+        assert (item.adds.share > 0) == (item.id in decision.bought_ids)
 
 
 def test_evidence_names_what_was_read_and_what_that_was_made_from(
@@ -132,12 +130,23 @@ def test_a_dataset_that_may_not_be_bought_says_so(tmp_path: Path) -> None:
     assert "forbids commercial use" in refused["csqa"].reason
 
 
-def test_without_prices_in_the_penalty_there_is_no_price_to_walk_away_from(tmp_path: Path) -> None:
+def test_prices_to_walk_away_from_are_those_of_the_purchase(decision: Decision) -> None:
+    assert {item.walk_away_price for item in decision.bought} == {210.0}
+    for item in decision.refused:
+        assert item.walk_away_price == item.change.price
+    assert {item.id for item in decision.refused if item.walk_away_price} == {"obqa"}
+
+
+def test_what_a_dataset_adds_is_worth_what_the_buyer_says(tmp_path: Path) -> None:
     project = fabricated.project(tmp_path)
-    table = WeightsTable.read(project.open("dataset_values", f"{TARGET}/kmm")).table
-    unpriced = WeightsTable(table.assign(walk_away_price=math.nan))
-    factory.changed(project, "dataset_values", f"{TARGET}/kmm", unpriced)
-    assert all(item.walk_away_price is None for item in decided(project).refused)
+    part = f"{TARGET}/kmm"
+    subset = Subset.read(project.open("selected_subset", part))
+    rated = subset.model_copy(update={"exchange_rate": 2000.0})
+    factory.put(project, "selected_subset", part, rated)
+    decision = decided(project)
+    assert decision.asked.exchange_rate == 2000
+    for item in decision.valued():
+        assert item.adds.gain_in_money == pytest.approx(2000 * item.adds.gain)
 
 
 def test_weights_of_another_pool_are_refused(tmp_path: Path) -> None:
@@ -159,9 +168,10 @@ def test_a_method_without_a_program_proves_and_prices_nothing(by_rank: Decision)
     assert by_rank.certificate is by_rank.reached is by_rank.families is None
     for item in by_rank.valued():
         assert item.explained is item.uncertainty is item.walk_away_price is item.cut is None
+        assert item.adds is item.bought_probability is None
         assert item.weight == item.alignment
     for owner in by_rank.owners:
-        assert owner.weight is owner.value is owner.value_in_money is None
+        assert owner.weight is owner.value is None
         assert owner.datasets
     assert {item.remedy for item in by_rank.refused} == {""}
 

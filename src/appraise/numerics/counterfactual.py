@@ -127,11 +127,11 @@ def walk_away_price(choose: Choose, given: Given, i: int) -> float | None:
         return math.inf
     for _ in range(_MOST_STEPS):
         guess = _end(choose, given, i, low)
-        if not low <= guess < high:
+        if not low <= guess <= high:
             guess = (low + high) / 2
         if i in _at_price(choose, given, i, guess + hair).chosen:
             low = guess + hair
-        elif guess <= low or i in _at_price(choose, given, i, guess - hair).chosen:
+        elif guess - hair <= low or i in _at_price(choose, given, i, guess - hair).chosen:
             return guess
         else:
             high = guess - hair

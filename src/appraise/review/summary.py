@@ -20,7 +20,7 @@ from appraise.steps.report import Page
 WIDTH = 100
 NOT_TRAINED = (
     "What came of it is not known yet. To train adapters on what each policy buys, and to evaluate "
-    "them:\n  dvc repro report"
+    "them:\n  appraise run"
 )
 
 Side = tuple[str, Callable[[Bought | Refused], str]]  # of a table: its head, and its cells

@@ -146,7 +146,7 @@ def _refused(grounds: Grounds) -> list[Refused]:
     subset, refused = grounds.subset, []
     for dataset in sorted(set(grounds.weights) - set(subset.datasets)):
         why = _reason(grounds, dataset)
-        change = subset.alternatives.changes[dataset] if subset.alternatives else None
+        change = subset.alternatives.changes.get(dataset) if subset.alternatives else None
         refused.append(
             Refused(
                 **dict(_valued(grounds, dataset, why.sentence)),
