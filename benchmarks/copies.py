@@ -35,7 +35,7 @@ SYNONYMS = {
     "company": "firm", "data": "information", "collect": "gather", "use": "employ",
     "share": "pass on", "policy": "rules", "has": "possesses", "can": "is able to",
 }  # fmt: skip
-TO_WEIGHTS = (*TO_SKETCHES, "candidates", "kernel_matrix", "kmm_weights")
+TO_WEIGHTS = (*TO_SKETCHES, "candidates", "kernel_matrix", "dataset_values")
 
 
 def shouted(text: str, _: np.random.Generator) -> str:
@@ -71,7 +71,6 @@ CHANGES: dict[str, Change] = {
 def with_similarity(similarity: float | None) -> Callable[[dict[str, Any]], None]:
     def change(params: dict[str, Any]) -> None:
         params["near_copies"]["similarity"] = similarity
-        params["kmm_weights"] |= {"penalty": "uniform"}
         params["dataset_values"] |= {"bootstraps": 0}
 
     return change
@@ -116,7 +115,7 @@ def grown(made: Project, similarity: float | None, more: list[dict[str, Any]]) -
 
 
 def weights(made: Project) -> dict[str, float]:
-    table = read_table(made.open("kmm_weights", TARGET) / "weights.parquet")
+    table = read_table(made.open("dataset_values", f"{TARGET}/kmm") / "weights.parquet")
     return dict(zip(table["id"], table["weight"], strict=True))
 
 

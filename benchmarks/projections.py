@@ -27,7 +27,6 @@ from threadpoolctl import threadpool_limits
 
 from appraise.numerics.buying import buyer_limits
 from appraise.numerics.kernel import inner_products, mean_gradient
-from appraise.numerics.kmm import price_penalties
 from appraise.numerics.optimum import optimum
 from appraise.numerics.program import Program
 from appraise.numerics.projection import (
@@ -38,25 +37,23 @@ from appraise.numerics.projection import (
     measured_distortion,
 )
 from appraise.numerics.randomness import key
-from appraise.numerics.selection import select
 from appraise.numerics.subsets import best, refit
-from appraise.storage.files import read_arrays, read_json, write_arrays
+from appraise.storage.files import read_arrays, write_arrays
 
 Array = NDArray[Any]
 DIMENSIONS = (256, 512, 1024, 2048, 4096, 8192)
 SEEDS = range(5)
 KEPT = WORK / "whole_gradients.safetensors"
-PART, BUY = 0.2, 3  # of λ_max; datasets
+PART, BUY = 0.05, 3  # of τ; datasets
 RESAMPLES = 50
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """Whole gradients: of datasets by id (m, D), of the target (m, D), and the prices."""
+    """Whole gradients: of datasets by id (m, D), and of the target (m, D)."""
 
     rows: dict[str, Array]
     target: Array
-    prices: list[float]
 
     @cached_property
     def means(self) -> Array:
@@ -86,12 +83,11 @@ def gradients() -> Gradients:
             )
             for name in names
         }
-        offers = read_json(made.open("offers") / "offers.json")["offers"]
-        write_arrays(KEPT, arrays, {offer["id"]: float(offer["price"]) for offer in offers})
-    arrays, prices = read_arrays(KEPT)
+        write_arrays(KEPT, arrays, {})
+    arrays, _ = read_arrays(KEPT)
     target = arrays.pop(f"target_sketches/{TARGET}")
     rows = {name.split("/")[1]: arrays[name] for name in sorted(arrays)}
-    return Gradients(rows, target, [prices[name] for name in rows])
+    return Gradients(rows, target)
 
 
 Projection = Callable[[Array], Array]  # (m, D) → (m, d)
@@ -179,21 +175,19 @@ class Answer:
 
     @cached_property
     def lowest(self) -> float:
-        """The best that any so many datasets reach."""
-        return best(self.program, self.lam, buyer_limits(len(self.program.c), k=BUY)).objective
+        """The best that any so many datasets reach: those that are bought."""
+        return self.objective(self.bought)
 
 
-def answer(means: Array, prices: list[float]) -> Answer:
-    """Value the pool as the demo does, with prices, from mean gradients; the target's is last."""
+def answer(means: Array) -> Answer:
+    """Value the pool as the demo does from mean gradients; the target's is last."""
     vectors = np.array([mean_gradient(mean[None]) for mean in means])
     products = inner_products(vectors, vectors)
     K, c, tau = products[:-1, :-1], products[:-1, -1], float(products[-1, -1])
-    ids = [f"{i:02}" for i in range(len(K))]
-    program = Program(K, c, tau, price_penalties(prices, ids)[0])
-    lam = PART * program.lambda_max()
+    program, lam = Program(K, c, tau, np.ones(len(c))), PART * tau
     weights, _ = optimum(program, lam)
-    bought = select(ids, weights, buyer_limits(len(ids), prices, k=BUY), "sum")
-    return Answer(program, lam, frozenset(np.flatnonzero(weights)), frozenset(bought.chosen))
+    bought = best(program, lam, buyer_limits(len(c), k=BUY), range(len(c))).chosen
+    return Answer(program, lam, frozenset(np.flatnonzero(weights)), frozenset(bought))
 
 
 @dataclass(frozen=True)
@@ -264,7 +258,7 @@ def measured(
     for seed in SEEDS:
         project_to, held = METHODS[name](some.shape[1], d, seed)
         projected = project_to(np.concatenate([found.means, some]))
-        several.append(errors(answer(projected[: len(tables)], found.prices), truth))
+        several.append(errors(answer(projected[: len(tables)]), truth))
         after = np.sum(projected[len(tables) :].astype(np.float64) ** 2, axis=1)
         ratios += [  # of each dataset
             measured_distortion(after[i : i + 3], norms[i : i + 3]).rms / distortion_of(d)
@@ -289,13 +283,13 @@ def resampled(found: Gradients, truth: Answer) -> list[Errors]:
     for _ in range(RESAMPLES):
         drawn = [rows[rng.integers(len(rows), size=len(rows))] for rows in found.tables]
         means = np.array([rows.mean(axis=0, dtype=np.float64) for rows in drawn])
-        several.append(errors(answer(means, found.prices), truth))
+        several.append(errors(answer(means), truth))
     return several
 
 
 def main() -> None:
     found = gradients()
-    truth = answer(found.means, found.prices)
+    truth = answer(found.means)
     size, m = found.target.shape[1], len(found.tables[0])
     own = f"{bytes_of_sketch(m, size) / 2**10:.0f}"
     lines = [row("none", [errors(truth, truth)], ["0", "0 · 0", "0", "0", own])]

@@ -54,7 +54,7 @@ def write_offers(
         changes: of the pool.
     """
     found = [
-        factory.offer(name, provider=f"owner of {name[0]}", **(terms or {}).get(name, {}))
+        factory.offer(name, **({"provider": f"owner of {name[0]}"} | (terms or {}).get(name, {})))
         for name in prices
     ]
     priced = [offer.model_copy(update={"price": prices[offer.id]}) for offer in found]

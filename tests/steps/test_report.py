@@ -173,7 +173,7 @@ def test_without_a_bootstrap_there_are_no_intervals_and_no_failure(tmp_path: Pat
 
 OF_A_PROGRAM = (
     "Proof of optimum",
-    "deserve a share",
+    "have a weight",
     "ideal mix",
     "Covered",
     "We would pay up to",

@@ -182,7 +182,8 @@ def remedy(change: Change | None, k: int | None, currency: str) -> str:
         return ""
     ways, price = [], change.price
     if price is not None:  # rounded down: at a cent more it might not be bought
-        down = math.floor(price) if price >= 10 else math.floor(100 * price) / 100
+        hair = price * (1 + 1e-6)  # 59.9999999 is 60
+        down = math.floor(hair) if price >= 10 else math.floor(100 * hair) / 100
         ways.append(f"at {money(down, currency)} or less" if down > 0 else "if it were free")
     if change.k is not None and k is not None:
         more = change.k - k

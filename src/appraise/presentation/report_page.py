@@ -123,7 +123,7 @@ class Report:
         valued: every dataset that was valued, bought ones first.
         positive: how many of them have a positive weight.
         measure: what they are ranked by.
-        shares: dataset → its share of all weights; empty without a program.
+        shares: dataset → its share of the mix of what is bought; empty without a program.
         cards: dataset → what became of its rows.
         widest: the longest bar of a bought dataset.
         reach: the longest bar of a refused one.
@@ -173,14 +173,12 @@ class Report:
             pictures: name → SVG.
         """
         valued = list(decision.valued())
-        total = sum(item.weight for item in valued)
-        program = decision.certificate is not None
         return cls(
             decision=decision,
             valued=valued,
             positive=sum(item.weight > 0 for item in valued),
             measure=measure(decision),
-            shares={item.id: item.weight / total for item in decision.bought} if program else {},
+            shares=_shares(decision),
             cards=cards,
             widest=max((_reach(item) for item in decision.bought), default=1.0),
             reach=max((_height(item) for item in valued), default=0.0) or 1.0,
@@ -198,6 +196,12 @@ class Report:
     def html(self) -> str:
         """The page."""
         return _environment().get_template(TEMPLATE).render(vars(self))
+
+
+def _shares(decision: Decision) -> dict[str, float]:
+    mixed = {item.id: item.adds.share for item in decision.bought if item.adds}
+    total = sum(mixed.values()) or 1.0
+    return {name: share / total for name, share in mixed.items()}
 
 
 def _reach(item: Bought | Refused) -> float:
