@@ -78,8 +78,9 @@ def test_below_a_changed_pool_everything_waits(root: Path) -> None:
     for noun in ("auxiliary-datasets", "near-copies"):
         appraise(root, noun, "--no-record")
     found = said(root)
-    assert set(found["gradient_sketches"].values()) == {"up to date"}, "a price moves no gradient"
-    assert set(found["dataset_values"].values()) == {"out of date"}
+    for noun in ("gradient_sketches", "dataset_values"):
+        assert set(found[noun].values()) == {"up to date"}, "a price moves no gradient and no value"
+    assert set(found["selected_subset"].values()) == {"out of date"}
     assert found["valuation_decision"] == {"desk": "out of date"}
 
 

@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_done(
 
     with monkeypatch.context() as patch:
         patch.setattr("appraise.storage.files.os.fsync", full)
-        with pytest.raises(ArtifactError, match="No space left on device; make room and run"):
+        with pytest.raises(ArtifactError, match="No space left on device; make room"):
             sketched(one, asked)
     assert sketched(one, asked).kept == 10
 

@@ -9,7 +9,7 @@ from appraise.orchestration.recorders import mlflow_content
 from appraise.project import Project
 from appraise.records.decision import Decision
 
-OF_A_PROGRAM = {"gap", "lambda", "objective", "bound", "exchange_rate", "signed.gap"}
+OF_A_PROGRAM = {"gap", "lambda", "objective", "bound", "signed.gap"}
 
 
 @pytest.fixture(scope="module")
