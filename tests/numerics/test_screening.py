@@ -258,7 +258,7 @@ def test_nothing_serves() -> None:
 
 def test_what_cannot_be_answered_is_refused_in_words() -> None:
     pool = made(60, 20, 1)
-    with pytest.raises(SolverError, match=r"^t0: penalties: expected 60 numbers above 0"):
+    with pytest.raises(SolverError, match=r"^t0: question: expected one about 60 datasets"):
         pool.screened(asked(59), 20)
     with pytest.raises(SolverError, match=r"^t: target: expected a gradient of 20"):
         screening(Pool(pool.G), {"t": np.zeros(20)}, asked(60), 20)
