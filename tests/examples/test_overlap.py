@@ -29,7 +29,9 @@ def test_normalisation() -> None:
     assert normalise("Ｗｉｄｅ ﬁ") == "wide fi"
     assert normalise("f( x )  ;") == normalise("F(x);")
     assert normalise("Straße – “so”") == normalise('STRASSE - "so"')
-    assert normalise("soft\u00adly\ufeff") == "softly"
+    assert normalise("\u202asoft\u00adly\u200b\ufeff\u200e") == "softly"
+    assert normalise("می\u200cخواهم") == normalise("میخواهم")
+    assert normalise("हिन्दी में?") == "हिन्दी में", "vowel signs are no words"
     assert normalise("Is it so ?") == normalise("is it so") == normalise("Is it so:")
     assert normalise("哪根骨头最长？") == normalise("哪根骨头最长")
     assert normalise("") == normalise(" \n") == ""

@@ -34,7 +34,6 @@ _TYPOGRAPHIC = {
     **dict.fromkeys("‘’‚‛′`´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—−", "-"),
-    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),  # nothing to be seen
 }
 
 
@@ -43,10 +42,11 @@ class _Forms(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        plain = _TYPOGRAPHIC.get(character)
-        if plain is None:
-            kept = unicodedata.decomposition(character).startswith(_MEANT)
-            plain = character if kept else unicodedata.normalize("NFKC", character)
+        plain = _TYPOGRAPHIC.get(character, character)
+        if unicodedata.category(character) == "Cf":  # a soft hyphen, a joiner: nothing to be seen
+            plain = ""
+        elif not unicodedata.decomposition(character).startswith(_MEANT):
+            plain = unicodedata.normalize("NFKC", plain)
         spaced = (each if _of_word(each) else f" {each} " for each in plain)
         return self.setdefault(code, "".join(spaced))
 
