@@ -18,7 +18,7 @@ LINKED = ("orchestration", "assets")  # at the top level, linked into the packag
 ROOMS = (  # lowest first: an import may only go down
     *("errors", "storage", "settings", "numerics", "examples", "records", "language_model"),
     *("objectives", "policies", "methods", "project", "presentation", "steps", "review"),
-    *("authoring", "cli", "orchestration", "assets", "definitions"),
+    *("authoring", "api", "cli", "orchestration", "assets", "definitions"),
 )
 DEFINITIONS = {"appraise.orchestration.definitions", "appraise.orchestration.__main__"}
 

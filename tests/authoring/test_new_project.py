@@ -156,7 +156,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     for model, found in (("nowhere", "nothing"), (str(tmp_path / "empty"), "a folder without it")):
         done = init(tmp_path / "ours", "--model", model)
         assert done.exit_code == 2
-        assert f"found {found}; give --model another" in done.stderr
+        assert f"found {found}; name another" in done.stderr
         assert not (tmp_path / "ours").exists()
 
 

@@ -72,7 +72,7 @@ def _stages() -> str:
 
 def _settings(folder: Path, model: str) -> str:
     """The demo's settings with another model, an empty pool and no target yet."""
-    source, sha256 = _model(folder, model)
+    source, sha256 = model_source(folder, model)
     text = _template("settings.yaml")
     values: dict[Place, Any] = {
         ("base_model", "source"): source,
@@ -85,8 +85,8 @@ def _settings(folder: Path, model: str) -> str:
     return text
 
 
-def _model(folder: Path, model: str) -> tuple[str, str | None]:
-    """How a project names a model, and what pins it."""
+def model_source(folder: Path, model: str) -> tuple[str, str | None]:
+    """How a project names a model, and what pins it; ParamsError where there is none."""
     path = Path(model)
     if path.is_dir() and (path / "config.json").is_file():
         return named_from(folder, path), None
@@ -99,7 +99,7 @@ def _model(folder: Path, model: str) -> tuple[str, str | None]:
     )
     raise ParamsError(
         f"{model}: expected a folder with a model's config.json, a GGUF file or a hub id "
-        f"owner/name, found {found}; give --model another"
+        f"owner/name, found {found}; name another"
     )
 
 

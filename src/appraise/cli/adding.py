@@ -65,7 +65,7 @@ def _looks(
     if lacking:
         click.echo(lacking)
     if errors:
-        raise OfferError("; ".join(errors) + "; nothing was added")
+        raise OfferError(*(f"{error}; nothing was added" for error in errors))
     return looks
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Callable, Sequence
 
 from appraise.presentation.costs import total
+from appraise.presentation.terminal import table as _table
 from appraise.presentation.valuation_pictures import measure
 from appraise.presentation.wording import listed, money, one_line, percent, scientific, signed
 from appraise.project import Project
@@ -17,7 +16,6 @@ from appraise.records.valued import Bought, Refused
 from appraise.review.sketch_costs import costs
 from appraise.steps.report import Page
 
-WIDTH = 100
 NOT_TRAINED = (
     "What came of it is not known yet. To train adapters on what each policy buys, and to evaluate "
     "them:\n  appraise run"
@@ -174,35 +172,4 @@ def _gradients(project: Project, target: str) -> str:
     return (
         f"Gradients of {all_.examples:,} examples: {all_.tokens:,} tokens{took}{speed}; "
         f"sketches of {all_.stored / 1e6:,.1f} MB."
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns side by side; the last one is wrapped to what is left of the line."""
-    cells = [[one_line(cell, 400) for cell in row] for row in (head, *rows)]
-    widths = [max(_wide(row[i]) for row in cells) for i in range(len(head) - 1)]
-    indent = sum(widths) + 2 * len(widths)
-    lines = []
-    for row in cells:
-        pads = [" " * (width - _wide(cell)) for cell, width in zip(row[:-1], widths, strict=True)]
-        front = "".join(
-            (pad + cell if i in right else cell + pad) + "  "
-            for i, (cell, pad) in enumerate(zip(row[:-1], pads, strict=True))
-        )
-        last = row[-1]
-        if len(head) - 1 in right:
-            last = last.rjust(max(_wide(other[-1]) for other in cells))
-        wrapped = textwrap.wrap(last, max(WIDTH - indent, 30), drop_whitespace=True) or [""]
-        if len(head) - 1 in right:
-            wrapped = [last]
-        lines.append((front + wrapped[0]).rstrip())
-        lines += [" " * indent + more for more in wrapped[1:]]
-    return "\n".join(lines)
-
-
-def _wide(text: str) -> int:
-    """Columns that text takes in a terminal."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
     )

@@ -1,0 +1,1 @@
+"""The Python interface: `appraise.value` on gradients, `appraise.value_datasets` on rows."""
