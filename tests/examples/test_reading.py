@@ -149,9 +149,35 @@ LAYOUTS = {
         SKY, "azure", offer={"prompt": "{question.text}", "completion": "{answer:first}"},
     ),
     "ARC": Layout(
-        {"q": SKY, "a": "blue", "choices": {"text": ["green", "blue"], "label": ["A", "B"]}},
+        {"q": SKY, "choices": {"text": ["green", "blue"], "label": ["1", "2"]}, "answerKey": "2"},
         SKY, "blue", "green", ("green", "blue"),
-        offer={"prompt": "{q}", "completion": "{a}", "choices": "{choices.text}"},
+        offer={"prompt": "{q}", "completion": "{choices.text:at answerKey of choices.label}",
+               "choices": "{choices.text}"},
+    ),
+    "MMLU": Layout(
+        {"q": SKY, "choices": ["green", "blue"], "answer": 1},
+        SKY, "blue", "green", ("green", "blue"),
+        offer={"prompt": "{q}", "completion": "{choices:at answer}", "choices": "{choices}"},
+    ),
+    "HellaSwag": Layout(
+        {"ctx": "The sky", "endings": ["is green.", "is blue."], "label": "1"},
+        "The sky", "is blue.", "is green.", ("is green.", "is blue."),
+        offer={"prompt": "{ctx}", "completion": "{endings:at label}", "choices": "{endings}"},
+    ),
+    "RACE": Layout(
+        {"q": SKY, "options": ["green", "blue"], "answer": "B"},
+        SKY, "blue", "green", ("green", "blue"),
+        offer={"prompt": "{q}", "completion": "{options:at answer}", "choices": "{options}"},
+    ),
+    "MedQA": Layout(
+        {"q": SKY, "options": {"A": "green", "B": "blue"}, "answer_idx": "B"},
+        SKY, "blue", "green", ("green", "blue"),
+        offer={"prompt": "{q}", "completion": "{options:at answer_idx}",
+               "choices": "{options:elements}"},
+    ),
+    "a call of a function": Layout(
+        {"prompt": "Call f.", "call": {"name": "f", "arguments": {"x": 1.5}}},
+        "Call f.", '{"name": "f", "arguments": {"x": 1.5}}', offer={"completion": "{call:json}"},
     ),
     "options as objects": Layout(
         {"q": SKY, "a": "blue", "choices": [{"text": "green"}, {"text": "blue"}]},
@@ -244,6 +270,7 @@ def test_a_value_of_json_is_what_the_file_says(written: str, text: str, tmp_path
         (pyarrow.array([0.1], pyarrow.float32()), "0.1"),
         (pyarrow.array([2.0], pyarrow.float32()), "2.0"),
         (pyarrow.array([1.5], pyarrow.float16()), "1.5"),
+        (pyarrow.array([2**64 - 1], pyarrow.uint64()), "18446744073709551615"),
         (pyarrow.array([float("nan")]), ""),
         (pyarrow.array([Decimal("1.50")]), "1.50"),
         (pyarrow.array([datetime.date(2024, 5, 1)]), "2024-05-01"),
@@ -273,7 +300,7 @@ REFUSED = {
         '{"prompt": "p", "answers": {"text": ["a"], "answer_start": [1]}}',
         {"completion": "{answers}"},
         "{answers}: expected a text, found an object with text, answer_start; name what is in it, "
-        "as in {answers.text}",
+        "as in {answers.text}, or take all of it as {answers:json}",
     ),
     "a narrator": (
         json.dumps({"m": said(("narrator", "Once."), BETTER)}),
@@ -294,14 +321,14 @@ REFUSED = {
     "messages without an answer": (
         json.dumps({"m": said(USER)}),
         {"messages": "m"},
-        "expected a message by the assistant, found none",
+        "messages: expected a message by the assistant, found none",
     ),
     "two questions": (
         json.dumps({"prompt": "Other?", "completion": said(USER, BETTER)}),
         {},
-        "expected an answer to the prompt, found messages that begin with another one, by the "
-        "user; where they are the whole conversation, name their column as `messages` in place of "
-        "prompt and completion",
+        "completion: expected an answer to the prompt, found messages that begin with another one, "
+        "by the user; where they are the whole conversation, name their column as `messages` in "
+        "place of prompt and completion",
     ),
     "a conversation among text": (
         json.dumps({"m": said(USER), "completion": "c"}),
@@ -327,8 +354,9 @@ def test_what_is_refused_says_why_and_what_to_do(name: str, tmp_path: Path) -> N
 def test_numbers_of_single_precision_within_lists_and_objects(tmp_path: Path) -> None:
     kind = pyarrow.struct([("x", pyarrow.list_(pyarrow.float32())), ("y", pyarrow.string())])
     values = pyarrow.array([{"x": [0.1, None, 2.0], "y": "z"}], kind)
-    table = pyarrow.table({"prompt": values, "completion": ["c"]})
+    pair = pyarrow.array([[0.5, 0.3]], pyarrow.list_(pyarrow.float64(), 2))
+    table = pyarrow.table({"prompt": values, "completion": pair})
     parquet.write_table(table, tmp_path / "rows.parquet")
-    source = Source(source="rows.parquet", prompt="{prompt.y} {prompt.x}")
-    (example,) = read(tmp_path, source).examples
-    assert example.prompt == "z 0.1\n2.0"
+    forms = {"prompt": "{prompt.y} {prompt.x}", "completion": "{completion:json}"}
+    (example,) = read(tmp_path, Source(source="rows.parquet", **forms)).examples
+    assert (example.prompt, example.completion) == ("z 0.1\n2.0", "[0.5, 0.3]")

@@ -13,7 +13,7 @@ from appraise.examples.example import Conversation, Origin
 from appraise.examples.identity import example_id
 from appraise.examples.template import Template
 from appraise.examples.templates import SEARCHED, RowTemplates
-from appraise.examples.values import Refusal
+from appraise.examples.values import Number, Refusal
 from appraise.settings.data import Source
 
 
@@ -85,10 +85,15 @@ def test_lists() -> None:
         ("{a}", LISTED, r"{a}: expected one text, found a list of 2; say which, as in {a:first}"),
         ("{a}", ["one"], r"found a list of 1; say which, as in {a:first}"),
         ("{a.t}", {"t": LISTED}, r"{a.t}: .* a list of 2; say which, as in {a.t:first}"),
-        ("{a}", {"t": ["x"], "s": [1]}, r"{a}: .* an object with t, s; name .* as in {a.t}"),
+        (
+            "{a}",
+            {"t": ["x"], "s": [1]},
+            r"{a}: .* with t, s; name .* in {a.t}, .* as {a:json}",
+        ),
         ("{a}", {}, r"{a}: expected a text, found an object with nothing in it"),
         ("{a:first}", [{"t": "x"}], r"{a:first}: .* an object with t; name .* as in {a.t}"),
-        ("{a:first}", [["x"]], r"{a:first}: expected one text, found a list of 1; say which"),
+        ("{a:first}", [["x"]], r"{a:first}: expected one text, found a list of 1$"),
+        ("{a:at b}", LISTED, r"{a:at b}: expected one element for b '', found a list of 2"),
         ("{a}", float("inf"), r"{a}: expected a text, found inf"),
         ("{a}", b"\xff", r"{a}: expected bytes that are UTF-8"),
         ("see {a}", [{"role": "user", "content": "x"}], r"found a list of 1"),
@@ -112,6 +117,54 @@ def test_what_is_no_answer_is_refused_with_what_to_do(
 def test_lists_of_lists_and_of_objects_are_no_lines(value: object, reason: str) -> None:
     with pytest.raises(Refusal, match=reason):
         prompt("see {a}", a=value)
+
+
+QUIZ = {"o": ["x", "y"], "n": 1, "letter": "b", "named": {"A": "x", "B": "y"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("{o:at n}", QUIZ),
+        ("{o:at n}", QUIZ | {"n": Number("1")}),
+        ("{o:at letter}", QUIZ),
+        ("{named:at letter}", QUIZ | {"letter": "B"}),
+        ("{o:at letter of named.labels}", QUIZ | {"letter": "7", "named": {"labels": [6, 7]}}),
+        ("{named.text:at n of named.label}", {"named": [{"text": "y", "label": 1}], "n": 1}),
+        ("{o:at n:unlabelled}", QUIZ | {"o": ["A. x", "B. y"]}),
+    ],
+)
+def test_an_element_that_another_column_names(text: str, row: dict[str, object]) -> None:
+    assert Template(text, "completion").render(row) == "y"
+
+
+def test_the_columns_of_an_element_are_those_that_are_looked_for() -> None:
+    template = Template("{o.text:at key of o.label}", "completion")
+    assert template.columns == ("o.text", "key", "o.label")
+
+
+@pytest.mark.parametrize("key", [2, -1, "C", "", None, "AB", 1.5, True])
+def test_an_element_that_is_not_there_is_refused(key: object) -> None:
+    with pytest.raises(Refusal, match="expected one element for n"):
+        completion("{o:at n}", o=["x", "y"], n=key)
+
+
+def test_an_element_is_of_a_list_with_as_many_labels() -> None:
+    with pytest.raises(Refusal, match="expected one element for n 'A', found a list of 2"):
+        completion("{o:at n of l}", o=["x", "y"], n="A", l=["A", "A"])
+    with pytest.raises(Refusal, match="expected one element for n 'A', found 'x'"):
+        completion("{o:at n}", o="x", n="A")
+
+
+def test_an_object_as_json_where_it_is_asked_for() -> None:
+    call = {"name": "f", "b": {"x": Number("1.50"), "y": [None, True, "ü\n"]}}
+    assert completion("{call:json}", call=call) == (
+        '{"name": "f", "b": {"x": 1.50, "y": [null, true, "ü\\n"]}}'
+    )
+    assert completion("{call:json}", call=None) == ""
+    assert completion("{call:json}", call=[1.5, float("nan")]) == "[1.5, null]"
+    with pytest.raises(Refusal, match=r"{call:json}: expected a text or a number of JSON"):
+        completion("{call:json}", call={"x": Number("NaN")})
 
 
 def test_lone_surrogates_become_the_replacement_character() -> None:
@@ -164,6 +217,7 @@ def test_labels_of_answers_can_be_left_out() -> None:
         ("{o.text}", {"o": [{"text": "a"}, {"text": "b"}]}, ("a", "b")),
         ("{o:unlabelled}", {"o": ["A. a", "B. b"]}, ("a", "b")),
         ("{o:elements}", {"o": "['a', 'b']"}, ("a", "b")),
+        ("{o:elements}", {"o": {"A": "a", "B": "b"}}, ("a", "b")),
         ("{o}", {"o": "['a', 'b']"}, ("['a', 'b']",)),
         ("{a}\n{b}", {"a": "x", "b": 2}, ("x", "2")),
     ],
@@ -220,6 +274,17 @@ def test_a_worse_answer_is_to_the_same_messages() -> None:
     longer = [*worse, TALK[3], *worse[4:]]
     with pytest.raises(Refusal, match="rejected: expected another answer to the same messages"):
         RowTemplates.of(source).example(1, 1, {"chosen": TALK, "rejected": longer})
+
+
+def test_a_worse_answer_that_is_a_whole_conversation_as_text_is_not_taken_for_one() -> None:
+    turns = "\n\nHuman: Why?\n\nAssistant: "
+    row = {"chosen": f"{turns}So.", "rejected": f"{turns}No."}
+    with pytest.raises(Refusal, match=r"found a text that holds messages; .* as in {rejected:mess"):
+        RowTemplates.of(Source(source="x", messages="chosen", rejected="{rejected}")).example(
+            1, 1, row
+        )
+    asked = Source(source="x", messages="chosen", rejected="{rejected:messages}")
+    assert RowTemplates.of(asked).example(1, 1, row).rejected == "No."
 
 
 def test_messages_stand_in_place_of_prompt_and_completion() -> None:

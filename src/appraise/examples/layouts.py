@@ -41,6 +41,14 @@ def looks_like_messages(value: Any) -> bool:
     return isinstance(first, Mapping) and bool(_key(first, WHO) and _key(first, (*WHAT, *_CALLS)))
 
 
+def holds_messages(text: str) -> bool:
+    """Whether a text is messages, of which it is made when it is asked for."""
+    try:
+        return conversation(text) is not None
+    except Refusal:
+        return False
+
+
 def _key(item: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     return next((key for key in keys if key in item), None)
 

@@ -1,75 +1,33 @@
 """A template: text with `{column}` in it, as in `"{passage}\\n{question}"`, that a row fills.
 
-In braces stands the name of a column, also of one within an object (`columns`), and after it the
-forms in which it is asked for, as in `{column:first:trimmed}`:
-
-| form | gives |
-| --- | --- |
-| `{column:-text}` | the column without `text` at its start, and without white space around that |
-| `{column:unlabelled}` | an answer without its label, as in `B. bank` |
-| `{column:first}` | the first element of a list, or of a text that is one |
-| `{column:elements}` | the elements of a list, or of a text that is one |
-| `{column:trimmed}` | the column without white space around it |
-| `{column:messages}` | the messages that a text holds |
-
-`{{` and `}}` are braces.
+What stands in braces names a column and the forms that it takes (`fields`); `{{` and `}}` are
+braces.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from appraise.errors import OfferError
 from appraise.examples.choices import choices_of
-from appraise.examples.columns import column_name, value_at
+from appraise.examples.columns import column_name
 from appraise.examples.example import Prompt
+from appraise.examples.fields import FIRST, FORMS, JSON, MESSAGES, TRIMMED, UNLABELLED, Field
 from appraise.examples.identity import without_label
 from appraise.examples.layouts import conversation, looks_like_messages
-from appraise.examples.values import Refusal, described, is_list, list_of, text_of_value
+from appraise.examples.values import Refusal, described, is_list, text_of_value
 
-UNLABELLED, FIRST, ELEMENTS, TRIMMED, MESSAGES = FORMS = (
-    "unlabelled", "first", "elements", "trimmed", "messages",
-)  # fmt: skip
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Role = Literal["prompt", "completion", "rejected", "choices", "group", "messages", "where"]
 ANSWERS = ("completion", "rejected")
 TEXTS = ("prompt", *ANSWERS)  # kept to the last space; of the others white space says nothing
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column in a template, and the forms in which it is asked for.
-
-    Attributes:
-        without: the text that is left out at its start; "" for none.
-    """
-
-    name: str
-    forms: tuple[str, ...] = ()
-    without: str = ""
-
-    @classmethod
-    def of(cls, name: str, forms: str) -> Field:
-        """What stands in braces before and after the first colon."""
-        named, cut, without = f":{forms}".partition(":-")
-        return cls(
-            column_name(name), tuple(named.split(":")[1:]) if forms else (), without if cut else ""
-        )
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a name, and such forms."""
-        return bool(self.name.strip()) and set(self.forms) <= set(FORMS)
-
-    def __str__(self) -> str:
-        without = (f"-{self.without}",) if self.without else ()
-        return f"{{{':'.join((self.name, *self.forms, *without))}}}"
 
 
 @dataclass(frozen=True)
@@ -114,9 +72,10 @@ class Template:
                     raise ValueError(str(field))
                 parts.append((literal, field))
         except ValueError as error:
+            forms = ", ".join((*FORMS, "at column", "-text"))
             raise OfferError(
                 f"{self.role} template {self.text!r}: expected names of columns in braces, as in "
-                f"{{question}}, with forms after a colon ({', '.join(FORMS)}, -text), found {error}"
+                f"{{question}}, with forms after a colon ({forms}), found {error}"
             ) from None
         return tuple(parts)
 
@@ -128,7 +87,7 @@ class Template:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns it names."""
-        return tuple(field.name for field in self.fields)
+        return tuple(name for field in self.fields for name in field.columns)
 
     @property
     def alone(self) -> Field | None:
@@ -148,15 +107,13 @@ class Template:
             Refusal: it has something that is neither.
         """
         field = self.alone
-        value = None if field is None else value_at(row, field.name)
-        if field is None or not (
-            MESSAGES in field.forms or (not field.forms and looks_like_messages(value))
-        ):
+        if field is None:
             return self.render(row)
-        try:
-            return conversation(value) or ""
-        except Refusal as error:
-            raise Refusal(f"{field}: {error}") from None
+        with _about(field):
+            value = field.value(row)
+            if MESSAGES in field.forms or (not field.forms and looks_like_messages(value)):
+                return conversation(value) or ""
+        return self.render(row)
 
     def choices(self, row: Mapping[str, Any]) -> tuple[str, ...]:
         """The choices that the row gives: the elements of a list, or as `choices_of` finds them.
@@ -165,9 +122,9 @@ class Template:
             Refusal: as `render`.
         """
         field = self.alone
-        value: Any = None if field is None else self._value(field, row)
-        if field is not None and is_list(value):
-            listed = tuple(text for text in self._texts(field, value) if text.strip())
+        value = None if field is None else _looked_at(field, row)
+        if field is not None and value is not None and is_list(value):
+            listed = tuple(text for text in _texts(field, value) if text.strip())
         else:
             listed = choices_of(self.render(row))
         unlabelled = any(UNLABELLED in each.forms for each in self.fields)
@@ -189,38 +146,31 @@ class Template:
         rendered = _joined(filled)
         return _SURROGATE.sub("\ufffd", rendered if self.role in TEXTS else rendered.strip())
 
-    def _value(self, field: Field, row: Mapping[str, Any]) -> Any:
-        value = value_at(row, field.name)
-        if FIRST in field.forms:
-            return next(iter(list_of(value)), None)
-        return list_of(value) if ELEMENTS in field.forms else value
-
     def _text(self, field: Field, row: Mapping[str, Any]) -> str:
-        value = self._value(field, row)
-        if not is_list(value):
-            text = "".join(self._texts(field, [value]))
-        elif self.role in ANSWERS:
-            raise Refusal(
-                f"{field}: expected one text, found {described(value)}; say which, as in "
-                f"{Field(field.name, (FIRST,))}"
-            )
-        else:
-            text = "\n".join(self._texts(field, value))
+        value = _looked_at(field, row)
+        if is_list(value) and self.role in ANSWERS:
+            which = "" if field.forms else f"; say which, as in {Field(field.name, (FIRST,))}"
+            raise Refusal(f"{field}: expected one text, found {described(value)}{which}")
+        text = "\n".join(_texts(field, value if is_list(value) else [value]))
         if field.without and text.lstrip().startswith(field.without):
             text = text.lstrip().removeprefix(field.without).lstrip()
         if UNLABELLED in field.forms and self.role != "choices":
             text = without_label(text.strip())
         return text.strip() if TRIMMED in field.forms or self.role not in TEXTS else text
 
-    def _texts(self, field: Field, values: Sequence[Any]) -> list[str]:
-        """The values as text, those that there are."""
+
+def _looked_at(field: Field, row: Mapping[str, Any]) -> Any:
+    with _about(field):
+        return field.value(row)
+
+
+def _texts(field: Field, values: Sequence[Any]) -> list[str]:
+    """The values as text, those that there are."""
+    with _about(field):
         for value in values:
             if isinstance(value, Mapping) or is_list(value):
-                raise Refusal(f"{field}: {_too_much(field, value, values)}")
-        try:
-            return [text_of_value(value) for value in values if value is not None]
-        except Refusal as error:
-            raise Refusal(f"{field}: {error}") from None
+                raise Refusal(_too_much(field, value, values))
+        return [text_of_value(value) for value in values if value is not None]
 
 
 def _too_much(field: Field, value: Any, values: Sequence[Any]) -> str:
@@ -229,8 +179,18 @@ def _too_much(field: Field, value: Any, values: Sequence[Any]) -> str:
     if looks_like_messages(list(values)) and not field.forms:
         return f"{found}; messages are a prompt or an answer by themselves: leave out other text"
     if isinstance(value, Mapping) and value:
-        return f"{found}; name what is in it, as in {Field(f'{field.name}.{next(iter(value))}')}"
+        inner, whole = Field(f"{field.name}.{next(iter(value))}"), Field(field.name, (JSON,))
+        return f"{found}; name what is in it, as in {inner}, or take all of it as {whole}"
     return found
+
+
+@contextlib.contextmanager
+def _about(field: Field) -> Iterator[None]:
+    """Refusals that say which column they are about."""
+    try:
+        yield
+    except Refusal as error:
+        raise Refusal(f"{field}: {error}") from None
 
 
 def _joined(filled: Sequence[tuple[str, str]]) -> str:

@@ -14,8 +14,10 @@ from typing import Any
 from appraise.errors import OfferError
 from appraise.examples.choices import answer_of, wrong_choice
 from appraise.examples.conversations import answered, same_turns
-from appraise.examples.example import Example, Origin, Prompt
+from appraise.examples.example import Conversation, Example, Origin, Prompt
+from appraise.examples.fields import MESSAGES, Field
 from appraise.examples.identity import example_id
+from appraise.examples.layouts import holds_messages
 from appraise.examples.template import Role, Template
 from appraise.examples.values import Refusal
 from appraise.settings.data import Source
@@ -146,24 +148,34 @@ class RowTemplates:
     def _asked(self, row: Mapping[str, Any]) -> tuple[Prompt, str]:
         """Prompt and completion; both are empty where there is no conversation."""
         prompt = self.prompt.given(row) if self.messages is None else ""
-        answer = (self.messages or self.completion).given(row)
-        if isinstance(answer, str):
-            return prompt, answer
-        return answered(prompt, answer)
+        template = self.messages or self.completion
+        answer = template.given(row)
+        return (prompt, answer) if isinstance(answer, str) else _answered(template, prompt, answer)
 
-    @staticmethod
-    def _worse(template: Template, row: Mapping[str, Any], prompt: Prompt) -> str:
+    def _worse(self, template: Template, row: Mapping[str, Any], prompt: Prompt) -> str:
         """The worse answer to a prompt."""
         worse = template.given(row)
         if isinstance(worse, str):
+            if self.messages and holds_messages(worse):
+                raise Refusal(
+                    "rejected: expected an answer, found a text that holds messages; ask for them, "
+                    f"as in {Field(template.columns[0], (MESSAGES,))}"
+                )
             return worse
-        asked, text = answered(prompt, worse)
+        asked, text = _answered(template, prompt, worse)
         if not same_turns(asked, prompt):
             raise Refusal(
                 "rejected: expected another answer to the same messages, found one to others; the "
                 "two conversations may only differ in their last message"
             )
         return text
+
+
+def _answered(template: Template, prompt: Prompt, answer: Conversation) -> tuple[Prompt, str]:
+    try:
+        return answered(prompt, answer)
+    except Refusal as error:
+        raise Refusal(f"{template.role}: {error}") from None
 
 
 def _optional(text: str | None, role: Role) -> Template | None:

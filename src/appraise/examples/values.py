@@ -69,6 +69,25 @@ def text_of_value(value: Any) -> str:
     raise Refusal(f"expected a text, found {described(value)}")
 
 
+def json_of(value: Any) -> str:
+    """A value as JSON, numbers as they are written and names in the order of the file.
+
+    Raises:
+        Refusal: something in it has no text.
+    """
+    if isinstance(value, Mapping):
+        inner = (f"{json_of(str(name))}: {json_of(item)}" for name, item in value.items())
+        return f"{{{', '.join(inner)}}}"
+    if is_list(value):
+        return f"[{', '.join(map(json_of, value))}]"
+    if value is None:
+        return "null"
+    text = text_of_value(value)
+    if isinstance(value, Number | int | float):
+        return text or "null"
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _decoded(value: bytes) -> str:
     try:
         return value.decode()
@@ -90,6 +109,8 @@ def described(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         return f"{value[:40]!r}"
+    if value is None:
+        return "nothing"
     return f"a value of the type {type(value).__name__}"
 
 
