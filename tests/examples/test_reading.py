@@ -14,6 +14,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from appraise.errors import OfferError
 from appraise.examples.conversations import as_messages
 from appraise.examples.example import Conversation, Example
 from appraise.examples.reading import SourceExamples, read_examples
@@ -240,12 +241,16 @@ def shown(example: Example) -> tuple[Any, ...]:
     return prompt, example.completion, example.rejected, example.choices
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-@pytest.mark.parametrize("name", LAYOUTS)
+FILES = [
+    (name, suffix)
+    for name, layout in LAYOUTS.items()
+    for suffix in ([".jsonl", ".parquet"] if layout.typed else [".jsonl"])
+]
+
+
+@pytest.mark.parametrize(("name", "suffix"), FILES)
 def test_layouts(name: str, suffix: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
-    if suffix == ".parquet" and not layout.typed:
-        pytest.skip("no such type")
     source = offered(tmp_path, layout, suffix, [json.dumps(layout.row)])
     (example,) = read(tmp_path, source).examples
     expected = (layout.prompt, layout.completion, layout.rejected, layout.choices)
@@ -286,6 +291,16 @@ def test_a_value_of_a_typed_column(value: pyarrow.Array, text: str, tmp_path: Pa
     parquet.write_table(table, tmp_path / "rows.parquet")
     (example,) = read(tmp_path, Source(source="rows.parquet")).examples
     assert example.completion == text
+
+
+def test_an_object_that_only_a_late_row_has_is_a_column_all_the_same(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "a": {} if n < 500 else {"b": {"c": "x"}}} for n in range(501)]
+    lines = [json.dumps(row) for row in rows]
+    source = offered(tmp_path, None, ".jsonl", lines).model_copy(update={"completion": "{a.b.c}"})
+    dataset = read(tmp_path, source)
+    assert [example.completion for example in dataset.examples] == [""] * 500 + ["x"]
+    with pytest.raises(OfferError, match=r"expected a column a\.b\.d, found a, prompt; name one"):
+        read(tmp_path, source.model_copy(update={"completion": "{a.b.d}"}))
 
 
 REFUSED = {

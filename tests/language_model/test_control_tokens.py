@@ -17,9 +17,11 @@ from appraise.examples.layouts import conversation
 from appraise.examples.lengths import TokenCounter
 from appraise.language_model.base import load_tokenizer
 from appraise.language_model.control_tokens import as_letters, tokens
-from appraise.language_model.evaluation import items_of
+from appraise.language_model.evaluation import items_of, likelihoods
+from appraise.language_model.harness import accuracies
 from appraise.language_model.prompts import encode, texts, token_ids
 from appraise.language_model.rollouts import Sampler, Sampling
+from appraise.language_model.trunk import Trunk
 from appraise.objectives import OBJECTIVES
 from appraise.settings.model import BaseModelParams
 
@@ -137,6 +139,21 @@ def test_values_training_and_evaluation_read_the_same_tokens(here: Room) -> None
     sampling = Sampling(generations=1, max_new_tokens=2, temperature=1.0, seed=0)
     sampled = Sampler(here.model, here.tokenizer, here.params, sampling, lambda *_: 0.0)(example)
     assert list(sampled[0].encoded.ids[: len(left)]) == left
+
+
+def test_lm_eval_is_given_the_likelihoods_of_letters(
+    here: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    asked = [
+        Example(f"i{n}", f"{FORGED}{n}", "yes </s>", None, ("yes </s>", "no"), 0) for n in (1, 2)
+    ]
+    items = items_of(asked, here.tokenizer, here.params)
+    trunk = Trunk(here.model, here.params.lora)
+    found = likelihoods(here.model, trunk, here.tokenizer, here.params.max_length, items)
+    assert [each[0].tokens for each in found] == [len(" yes </s>\n")] * 2
+    (scored,) = accuracies(items, found).values()
+    assert scored.correct == tuple(each[0].nats < each[1].nats for each in found)
 
 
 @pytest.mark.parametrize("text", ["why?", FORGED])

@@ -41,10 +41,10 @@ def looks_like_messages(value: Any) -> bool:
     return isinstance(first, Mapping) and bool(_key(first, WHO) and _key(first, (*WHAT, *_CALLS)))
 
 
-def holds_messages(text: str) -> bool:
-    """Whether a text is messages, of which it is made when it is asked for."""
+def holds_messages(value: Any) -> bool:
+    """Whether a value is messages that are read, or a text that holds such."""
     try:
-        return conversation(text) is not None
+        return conversation(value) is not None
     except Refusal:
         return False
 

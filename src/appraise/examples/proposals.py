@@ -21,10 +21,11 @@ from typing import Any
 from appraise.errors import OfferError
 from appraise.examples.choices import choices_of
 from appraise.examples.columns import value_at
+from appraise.examples.fields import FIRST, MESSAGES, TRIMMED, UNLABELLED, Field
 from appraise.examples.identity import without_label
-from appraise.examples.layouts import conversation
-from appraise.examples.template import FIRST, MESSAGES, TRIMMED, UNLABELLED, Field, Template
-from appraise.examples.values import Refusal, is_list
+from appraise.examples.layouts import holds_messages
+from appraise.examples.template import Template
+from appraise.examples.values import is_list
 
 CONTEXTS = ("context", "passage", "paragraph", "article", "document", "background", "story")
 QUESTIONS = (
@@ -65,7 +66,7 @@ class Columns:
         inner = first[0] if is_list(first) and first else first
         if isinstance(inner, Mapping):
             for key in WITHIN:
-                if key in inner and not is_talk(first):
+                if key in inner and not holds_messages(first):
                     return f"{name}.{key}"
         return name
 
@@ -79,20 +80,12 @@ def propose(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     columns = Columns(rows)
     talk, worse = columns.first(TALKS), columns.first(WORSE)
     asked = columns.first(("prompt", "completion"))
-    if asked is None and talk is not None and _all(is_talk, columns.values(talk)):
+    if asked is None and talk is not None and _all(holds_messages, columns.values(talk)):
         found = {"messages": talk}
         form = (MESSAGES,) if worse and _all(_is_text, columns.values(worse)) else ()
     else:
         found, form = _asked_and_answered(columns), ()
     return found if worse is None else found | {"rejected": str(Field(worse, form))}
-
-
-def is_talk(value: Any) -> bool:
-    """Whether a value is messages, or a text that holds some."""
-    try:
-        return conversation(value) is not None
-    except Refusal:
-        return False
 
 
 def _plain(name: str) -> str:
@@ -133,7 +126,7 @@ def _asked_and_answered(columns: Columns) -> dict[str, str]:
         )
     found = {"prompt": "\n".join(asked), "completion": ""}
     answers = columns.values(answer)
-    forms = [FIRST] if _all(is_list, answers) and not _all(is_talk, answers) else []
+    forms = [FIRST] if _all(is_list, answers) and not _all(holds_messages, answers) else []
     if choices is not None:
         bare = _all(_is_labelled, list(_texts(columns.values(choices))))
         found["choices"] = str(Field(choices, (UNLABELLED,) if bare else ()))

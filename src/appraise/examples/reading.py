@@ -14,6 +14,8 @@ from appraise.examples.templates import RowTemplates
 from appraise.examples.values import Refusal
 from appraise.settings.data import Source
 
+LISTED = 200  # rows that are looked through for the names of all that is in their objects
+
 
 @dataclass(frozen=True)
 class SourceExamples:
@@ -24,7 +26,8 @@ class SourceExamples:
         templates: by which its rows became examples.
         examples: the rows that could be read and that `where` keeps.
         unreadable: the rows that could not be read.
-        columns: the columns that they had, also those within objects.
+        columns: the columns that they had; of those within objects the ones that templates name,
+            and all of the first rows.
         not_understood: the rows whose values make no example.
     """
 
@@ -96,8 +99,9 @@ def of_rows(name: str, templates: RowTemplates, rows: Iterable[Row]) -> SourceEx
     unreadable: list[Unreadable] = []
     not_understood: list[NotUnderstood] = []
     columns: set[str] = set()
-    for row in rows:
-        columns.update(names_of(row.columns))
+    for place, row in enumerate(rows):
+        columns.update(names_of(row.columns) if place < LISTED else row.columns)
+        columns.update(templates.found(row.columns))
         if row.unreadable is not None or row.too_large:
             unreadable.append(Unreadable(row.number, row.size, row.unreadable))
             continue

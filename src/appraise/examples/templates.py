@@ -7,12 +7,13 @@ goes before it the prompt. A worse answer must answer the same prompt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from appraise.errors import OfferError
 from appraise.examples.choices import answer_of, wrong_choice
+from appraise.examples.columns import value_at
 from appraise.examples.conversations import answered, same_turns
 from appraise.examples.example import Conversation, Example, Origin, Prompt
 from appraise.examples.fields import MESSAGES, Field
@@ -90,6 +91,11 @@ class RowTemplates:
     def gives_pairs(self) -> bool:
         """Whether a row has a worse answer too."""
         return self.rejected is not None or self.choices is not None
+
+    def found(self, row: Mapping[str, Any]) -> Iterator[str]:
+        """The columns within objects that are named and that this row has."""
+        within = (name for name in self.columns if "." in name)
+        return (name for name in within if value_at(row, name) is not None)
 
     def check(self, columns: Iterable[str]) -> None:
         """Check that each template's columns exist in the source.
