@@ -77,8 +77,8 @@ class AuxiliaryDatasetsParams(Section):
     max_row_bytes: Positive = 1_000_000
     """Largest row, in bytes; a larger one is dropped and counts as invalid."""
     max_invalid_share: Share = 0.05
-    """Largest share of invalid rows (too large, empty, broken text, answer not among the choices);
-    above it the dataset is set aside."""
+    """Largest share of invalid rows (too large, makes no text, empty, broken, answer not among
+    the choices); above it the dataset is set aside."""
 
     @model_validator(mode="after")
     def _enough_may_be_kept(self) -> AuxiliaryDatasetsParams:
