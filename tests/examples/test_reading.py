@@ -303,6 +303,20 @@ def test_an_object_that_only_a_late_row_has_is_a_column_all_the_same(tmp_path: P
         read(tmp_path, source.model_copy(update={"completion": "{a.b.d}"}))
 
 
+def test_a_class_label_is_the_name_of_its_class(tmp_path: Path) -> None:
+    import datasets
+
+    kinds = datasets.ClassLabel(names=["bad", "good"])
+    features = datasets.Features({"prompt": datasets.Value("string"), "completion": kinds})
+    rows = {"prompt": ["a", "b", "c"], "completion": [1, 0, -1]}
+    made = datasets.Dataset.from_dict(rows, features=features)
+    made.to_parquet(str(tmp_path / "rows.parquet"))
+    made.save_to_disk(str(tmp_path / "saved"))
+    for source in ("rows.parquet", "saved"):
+        dataset = read(tmp_path, Source(source=source))
+        assert [one.completion for one in dataset.examples] == ["good", "bad", ""]
+
+
 REFUSED = {
     "NaN": ('{"prompt": "p", "completion": NaN}', {}, "found NaN"),
     "Infinity": ('{"prompt": "p", "completion": -Infinity}', {}, "found -Infinity"),

@@ -6,6 +6,7 @@
 | number in JSON | as it is written there: `1.0`, `1e3`, of any length |
 | number of a typed column | its shortest form that reads back the same; a decimal with its places |
 | true, false | `true`, `false` |
+| class label of `datasets` | the name of its class (`formats.class_labels`) |
 | day, time, moment | ISO 8601: `2024-05-01`, `2024-05-01T09:30:00` |
 | bytes | the text that they are in UTF-8 |
 | nothing, NaN in a typed column | empty |

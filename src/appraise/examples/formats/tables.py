@@ -10,6 +10,7 @@ from pyarrow import feather, ipc, parquet
 
 from appraise.errors import OfferError
 from appraise.examples.formats.arrow_values import VALUE_ERRORS, values
+from appraise.examples.formats.class_labels import Classes, classes_of, named
 from appraise.examples.formats.row import Options, Row, by_column, check_decoded, column_names
 
 _ROWS = 256
@@ -28,7 +29,8 @@ def parquet_rows(file: IO[bytes], options: Options) -> Iterator[Row]:
         groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
         check_decoded(sum(group.total_byte_size for group in groups))
         _check_names(table.schema_arrow)
-        yield from _rows(table.iter_batches(batch_size=_ROWS), options.max_row_bytes)
+        classes = classes_of(table.schema_arrow)
+        yield from _rows(table.iter_batches(batch_size=_ROWS), classes, options.max_row_bytes)
     except (pyarrow.ArrowException, OSError) as error:
         what = " ".join(str(error).split())
         raise OfferError(f"expected a Parquet file, found: {what}") from None
@@ -43,7 +45,7 @@ def arrow_rows(file: IO[bytes], options: Options) -> Iterator[Row]:
     try:
         schema, batches = _batches(file)
         _check_names(schema)
-        yield from _rows(batches, options.max_row_bytes)
+        yield from _rows(batches, classes_of(schema), options.max_row_bytes)
     except (pyarrow.ArrowException, OSError) as error:
         what = " ".join(str(error).split())
         raise OfferError(f"expected an Arrow file or stream, found: {what}") from None
@@ -62,29 +64,36 @@ def _batches(file: IO[bytes]) -> tuple[pyarrow.Schema, Iterable[pyarrow.RecordBa
     return stream.schema, stream
 
 
-def _rows(batches: Iterable[pyarrow.RecordBatch], max_row_bytes: int) -> Iterator[Row]:
+def _rows(
+    batches: Iterable[pyarrow.RecordBatch], classes: Classes, max_row_bytes: int
+) -> Iterator[Row]:
     number = taken = 0
     for batch in batches:
         check_decoded(batch.nbytes)
         step = 1 if batch.nbytes > _LARGE else _ROWS
         for start in range(0, batch.num_rows, step):
-            for row in _sliced(batch.slice(start, step), number, max_row_bytes):
+            for row in _sliced(batch.slice(start, step), classes, number, max_row_bytes):
                 number, taken = row.number, taken + row.size
                 check_decoded(taken)
                 yield row
 
 
-def _sliced(batch: pyarrow.RecordBatch, before: int, max_row_bytes: int) -> Iterator[Row]:
+def _sliced(
+    batch: pyarrow.RecordBatch, classes: Classes, before: int, max_row_bytes: int
+) -> Iterator[Row]:
     """The rows of a small batch; one with a value that nothing stands for could not be read."""
     names = column_names(batch.schema.names)
     try:
-        columns = [values(column) for column in batch.columns]
+        columns = [
+            named(values(column), classes[name]) if name in classes else values(column)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
     except VALUE_ERRORS as error:
         if batch.num_rows == 1:
             yield Row(before + 1, batch.nbytes, {}, " ".join(str(error).split()))
             return
         for place in range(batch.num_rows):
-            yield from _sliced(batch.slice(place, 1), before + place, max_row_bytes)
+            yield from _sliced(batch.slice(place, 1), classes, before + place, max_row_bytes)
         return
     for number, row in enumerate(zip(*columns, strict=True), start=before + 1):
         size = sum(_size(value) for value in row)
